@@ -1,0 +1,86 @@
+/**
+ * Configuration from the environment: one zod schema per process, every problem reported at once.
+ * `X_FILE` beside a secret `X` names a file that holds it (Docker and Kubernetes secrets).
+ */
+import { readFileSync } from 'node:fs'
+import { z } from 'zod'
+
+type Env = Readonly<Record<string, string | undefined>>
+
+/** Thrown by `readConfig`; `problems` has one readable line each. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(`Configuration is not usable:\n${problems.map((p) => `  - ${p}`).join('\n')}`)
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/**
+ * Reads and checks the environment.
+ *
+ * @throws ConfigError naming every problem, so that an operator fixes them in one go.
+ */
+export function readConfig<S extends z.ZodObject>(schema: S, env: Env): Readonly<z.output<S>> {
+  const problems: string[] = []
+  const values: Record<string, string> = {}
+  for (const name of Object.keys(schema.shape)) {
+    const value = readValue(name, env, problems)
+    if (value !== undefined && value !== '') values[name] = value
+  }
+  const parsed = schema.safeParse(values)
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) {
+      const name = issue.path.join('.') || 'config'
+      problems.push(`${name}: ${issue.message}`)
+    }
+  }
+  if (problems.length > 0 || !parsed.success) throw new ConfigError(problems)
+  return Object.freeze(parsed.data)
+}
+
+function readValue(name: string, env: Env, problems: string[]): string | undefined {
+  const file = env[`${name}_FILE`]
+  if (file === undefined) return env[name]
+  if (env[name] !== undefined) {
+    problems.push(`${name}: set either ${name} or ${name}_FILE, not both`)
+    return undefined
+  }
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (error) {
+    problems.push(`${name}_FILE: cannot read ${file} (${(error as NodeJS.ErrnoException).code})`)
+    return undefined
+  }
+}
+
+/** An integer in an environment variable, within limits. */
+export const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max)
+/** `true` or `false` in an environment variable. */
+export const flag = z.enum(['true', 'false']).transform((value) => value === 'true')
+/** A base URL without its trailing slash. */
+export const baseUrl = z.url().transform((value) => value.replace(/\/+$/, ''))
+
+/** What every HTTP process reads. */
+export const processConfig = z.object({
+  HOST: z.string().default('127.0.0.1'),
+  PORT: integer(1, 65_535),
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  /** How long a stop may take before what still runs is cut off. */
+  DRAIN_SECONDS: integer(1, 600).default(20),
+})
+
+/** What every process with a database reads. Milliseconds unless the name says seconds. */
+export const databaseConfig = z.object({
+  DATABASE_URL: z.string().min(1),
+  DATABASE_POOL_MAX: integer(1, 100).default(10),
+})
+
+/** What every process with an agent reads. */
+export const claudeConfig = z.object({
+  CLAUDE_MODE: z.enum(['standin', 'live']),
+  CLAUDE_URL: baseUrl.optional(),
+  ANTHROPIC_API_KEY: z.string().optional(),
+})

@@ -1,0 +1,82 @@
+/** Postgres pools and transactions. Every wait has a limit: connect, query, statement, idle. */
+import pg from 'pg'
+import { unavailable } from './errors.ts'
+import type { Log } from './log.ts'
+
+export type Pool = pg.Pool
+export type Tx = pg.PoolClient
+/** Something that runs a query: a pool, or the client of an open transaction. */
+export type Db = Pick<pg.Pool, 'query'>
+
+// A sum of bigint cents or nano-USD fits a double up to 9e15; beyond that the query must say text.
+pg.types.setTypeParser(pg.types.builtins.INT8, Number)
+// A date is a date: no time zone may shift it.
+pg.types.setTypeParser(pg.types.builtins.DATE, (value) => value)
+
+const connectTimeoutMs = 5_000
+const queryTimeoutMs = 15_000
+
+/**
+ * A pool that survives a restart of Postgres.
+ *
+ * Without both error listeners an idle connection that dies ends the process.
+ */
+export function createPool(url: string, max: number, log: Log): Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max,
+    connectionTimeoutMillis: connectTimeoutMs,
+    query_timeout: queryTimeoutMs,
+    statement_timeout: queryTimeoutMs,
+    idle_in_transaction_session_timeout: queryTimeoutMs,
+    keepAlive: true,
+  })
+  pool.on('error', (error) => log.warn({ err: error }, 'idle database connection failed'))
+  pool.on('connect', (client) => {
+    client.on('error', (error) => log.warn({ err: error }, 'database connection failed'))
+  })
+  return pool
+}
+
+/**
+ * Runs `work` in one transaction: commits what it returns, rolls back when it throws.
+ *
+ * Never call the network or a model inside: the connection and its locks are held meanwhile.
+ */
+export async function inTransaction<T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const tx = await pool.connect()
+  let broken: Error | undefined
+  try {
+    await tx.query('begin')
+    const result = await work(tx)
+    await tx.query('commit')
+    return result
+  } catch (error) {
+    await tx.query('rollback').catch((rollbackError: Error) => {
+      broken = rollbackError
+    })
+    throw error
+  } finally {
+    tx.release(broken)
+  }
+}
+
+// Postgres error classes that say "not now": connection trouble, resources, operator, deadlock.
+const passingSqlStates = /^(08|53|57|40001|40P01|55P03)/
+const passingCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND'])
+const passingMessages = /timeout|terminated|Connection ended|not queryable/i
+
+/** Turns a passing database fault into `unavailable`, and leaves every other error as it is. */
+export function databaseFault(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const code = String((error as { code?: unknown }).code ?? '')
+  const isPg = error instanceof pg.DatabaseError
+  const passing = isPg
+    ? passingSqlStates.test(code)
+    : passingCodes.has(code) || (error.name === 'Error' && passingMessages.test(error.message))
+  if (!passing) return error
+  return unavailable('database_unavailable', 'The database cannot be reached just now', {
+    next: 'Try again in a few seconds.',
+    cause: error,
+  })
+}

@@ -1,0 +1,144 @@
+/**
+ * Calls tools of one MCP server by contract: a fresh access token for every call, a deadline, a
+ * circuit breaker, and errors that come back as the AppError that the server threw. No retries:
+ * the workflow step above owns them.
+ */
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import type { z } from 'zod'
+import { AppError, denied, fromWire, invalid, isNamed, named, unavailable } from './errors.ts'
+import type { Metrics } from './metrics.ts'
+import { CircuitBreaker, deadline } from './resilience.ts'
+import type { ToolContract } from './tool.ts'
+import { traceparentFor } from './tracing.ts'
+
+const protocolVersion = '2026-07-28'
+const breakerFailuresMax = 10
+const breakerOpenMs = 2_000
+const breakerLevel = { closed: 0, half_open: 1, open: 2 } as const
+
+export interface CallOptions {
+  /** Milliseconds this call may take, waiting included. */
+  readonly timeoutMs: number
+  readonly traceId: string
+  readonly signal?: AbortSignal
+  /** The order that a bound tool touches; goes into the token. */
+  readonly orderId?: string
+}
+
+/** Makes the token for one call. */
+export type Authorize = (call: { scope: string; orderId?: string }) => Promise<string>
+
+export interface McpCaller {
+  call<I extends z.ZodObject, O extends z.ZodObject>(
+    contract: ToolContract<I, O>,
+    input: z.input<I>,
+    options: CallOptions,
+  ): Promise<z.output<O>>
+  close(): Promise<void>
+}
+
+/** A caller for the server at `baseUrl`. Connects without a round trip and survives its restarts. */
+export function createMcpCaller(options: {
+  readonly server: string
+  readonly baseUrl: string
+  readonly authorize: Authorize
+  readonly metrics: Metrics
+}): McpCaller {
+  const { server, authorize, metrics } = options
+  const breaker = new CircuitBreaker(server, {
+    failuresMax: breakerFailuresMax,
+    openMs: breakerOpenMs,
+    onChange: (state) => metrics.breakerState.set({ dependency: server }, breakerLevel[state]),
+  })
+  const client = connect(server, new URL('/mcp', options.baseUrl))
+
+  return {
+    call: (contract, input, callOptions) =>
+      breaker.run(async () => {
+        const end = metrics.clientDuration.startTimer({ server, tool: contract.name })
+        try {
+          const bound = contract.bound === 'order' ? callOptions.orderId : undefined
+          const token = await authorize({
+            scope: contract.scope,
+            ...(bound === undefined ? {} : { orderId: bound }),
+          })
+          return await callOnce(await client, token, contract, input, callOptions)
+        } catch (cause) {
+          throw translate(server, cause)
+        } finally {
+          end()
+        }
+      }),
+    close: async () => (await client).close(),
+  }
+}
+
+async function connect(server: string, url: URL): Promise<Client> {
+  const client = new Client(
+    { name: `baton-${server}-client`, version: '1' },
+    { versionNegotiation: { mode: { pin: protocolVersion } } },
+  )
+  await client.connect(new StreamableHTTPClientTransport(url), {
+    prior: {
+      kind: 'modern',
+      discover: {
+        supportedVersions: [protocolVersion],
+        capabilities: { tools: {} },
+        serverInfo: { name: server, version: '1' },
+        ttlMs: 0,
+        cacheScope: 'private',
+      },
+    },
+  })
+  return client
+}
+
+async function callOnce<I extends z.ZodObject, O extends z.ZodObject>(
+  client: Client,
+  token: string,
+  contract: ToolContract<I, O>,
+  input: z.input<I>,
+  { timeoutMs, traceId, signal }: CallOptions,
+): Promise<z.output<O>> {
+  const result = await client.callTool(
+    {
+      name: contract.name,
+      arguments: input as Record<string, unknown>,
+      _meta: { traceparent: traceparentFor(traceId) },
+    },
+    {
+      signal: deadline(timeoutMs, signal),
+      timeout: timeoutMs,
+      maxTotalTimeout: timeoutMs,
+      headers: { authorization: `Bearer ${token}` },
+    },
+  )
+  if (result.isError === true) throw toolError(result)
+  const output = contract.output.safeParse(result.structuredContent)
+  if (output.success) return output.data
+  throw new AppError('internal', 'bad_tool_output', `${contract.name} broke its contract`, {
+    cause: output.error,
+  })
+}
+
+/** Without `_meta.error` the SDK itself refused the arguments: that is our caller's mistake. */
+function toolError(result: { _meta?: object | undefined; content?: unknown }): AppError {
+  const error = (result._meta as { error?: unknown } | undefined)?.error
+  if (isNamed(error)) return fromWire(error)
+  const [first] = result.content as { text?: string }[]
+  return invalid('invalid_arguments', first?.text ?? 'The server refused the arguments')
+}
+
+function translate(server: string, cause: unknown): AppError {
+  if (isNamed(cause)) return named(cause)
+  const { status, name, code } = cause as { status?: number; name?: string; code?: unknown }
+  if (status === 401 || status === 403) {
+    return denied('call_refused', `${server} refused our access token`, { cause })
+  }
+  const timedOut = name === 'TimeoutError' || code === 'REQUEST_TIMEOUT'
+  return unavailable(
+    timedOut ? 'deadline_exceeded' : 'dependency_unavailable',
+    timedOut ? `${server} did not answer in time` : `${server} cannot be reached`,
+    { next: 'Try again in a few seconds.', details: { dependency: server }, cause },
+  )
+}

@@ -1,0 +1,135 @@
+/**
+ * The HTTP shell of every process: health, readiness, metrics, limits, problem answers, graceful
+ * stop. What the process is for is mounted by its caller.
+ */
+import { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, fastify } from 'fastify'
+import { databaseFault } from './db.ts'
+import { AppError, invalid, named, policy, type WireError } from './errors.ts'
+import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import { traceIdFrom } from './tracing.ts'
+
+const bodyBytesMax = 256 * 1024
+const requestTimeoutMs = 30_000
+const headersTimeoutMs = 10_000
+const readyCheckMs = 2_000
+
+export interface HttpProcess {
+  readonly app: FastifyInstance
+  /** Readiness answers 503 from now on; requests are still served. */
+  drain(): void
+}
+
+/**
+ * A Fastify app with `/healthz` (the process only), `/readyz` (`checkReady` and not draining) and
+ * `/metrics`. Errors leave it as `application/problem+json` (RFC 9457).
+ */
+export function createHttpProcess(options: {
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly checkReady: () => Promise<unknown>
+}): HttpProcess {
+  let draining = false
+  const app = fastify({
+    loggerInstance: options.log as FastifyBaseLogger,
+    disableRequestLogging: true,
+    bodyLimit: bodyBytesMax,
+    requestTimeout: requestTimeoutMs,
+    http: { headersTimeout: headersTimeoutMs },
+    genReqId: (request) => traceIdFrom(request.headers.traceparent),
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 200 },
+  })
+  app.setErrorHandler((error, request, reply) => sendProblem(reply, error, request.id, options.log))
+  app.setNotFoundHandler((request, reply) => {
+    const error = new AppError('missing', 'no_such_route', `No ${request.method} ${request.url}`, {
+      next: 'See the README for the routes of this process.',
+    })
+    return sendProblem(reply, error, request.id, options.log)
+  })
+
+  app.get('/healthz', async () => ({ status: 'ok' }))
+  app.get('/readyz', async (_request, reply) => {
+    const ready = !draining && (await within(readyCheckMs, options.checkReady()))
+    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not_ready', draining })
+  })
+  app.get('/metrics', async (_request, reply) => {
+    reply.type(options.metrics.registry.contentType)
+    return options.metrics.registry.metrics()
+  })
+  return {
+    app,
+    drain: () => {
+      draining = true
+    },
+  }
+}
+
+/** Answers with a problem document; what nobody named is logged and hidden. */
+export function sendProblem(
+  reply: FastifyReply,
+  cause: unknown,
+  traceId: string,
+  log: Log,
+): FastifyReply {
+  const error = translate(cause)
+  const { status, level } = policy[error.kind]
+  log[level]({ err: cause, code: error.code, traceId }, 'request failed')
+  return reply
+    .code(statusOf(error, status))
+    .type('application/problem+json')
+    .send(problem(error, statusOf(error, status), traceId))
+}
+
+/** RFC 9457 members, plus our stable `code`, `next` and whatever `details` the error carries. */
+export function problem(error: WireError, status: number, traceId: string): object {
+  return {
+    ...error.details,
+    type: `urn:baton:problem:${error.code}`,
+    title: error.message,
+    status,
+    code: error.code,
+    ...(error.next === undefined ? {} : { next: error.next }),
+    traceId,
+  }
+}
+
+/** Most statuses follow from the kind; an error may name a closer one of the same class. */
+function statusOf(error: AppError, byKind: number): number {
+  const exact = error.details?.status
+  return typeof exact === 'number' ? exact : byKind
+}
+
+const httpCodes: Readonly<Record<number, string>> = {
+  400: 'malformed_request',
+  408: 'request_timeout',
+  413: 'body_too_large',
+  414: 'url_too_long',
+  415: 'unsupported_media_type',
+  431: 'headers_too_large',
+}
+
+/** Fastify's own refusals (bad JSON, too large, wrong type) become named errors. */
+function translate(cause: unknown): AppError {
+  const { statusCode, message } = cause as { statusCode?: number; message?: string }
+  if (!(cause instanceof AppError) && statusCode !== undefined && statusCode < 500) {
+    const code = httpCodes[statusCode] ?? 'malformed_request'
+    return invalid(code, message ?? 'The request is malformed', {
+      next: 'Correct the request; repeating it as it is will not help.',
+      details: { status: statusCode },
+    })
+  }
+  return named(databaseFault(cause))
+}
+
+async function within(ms: number, check: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms)
+  })
+  const ok = check.then(
+    () => true,
+    () => false,
+  )
+  return Promise.race([ok, late]).finally(() => clearTimeout(timer))
+}

@@ -1,0 +1,100 @@
+/**
+ * Tools: what a caller or a model can invoke. A contract says name, schema, scope and version and
+ * is all that others may import; `implement` puts a handler behind it.
+ */
+import { z } from 'zod'
+
+/** Truthful hints for callers (MCP tool annotations). */
+export interface ToolAnnotations {
+  readonly readOnlyHint: boolean
+  readonly destructiveHint: boolean
+  readonly idempotentHint: boolean
+  readonly openWorldHint: boolean
+}
+
+export interface ToolContract<
+  I extends z.ZodObject = z.ZodObject,
+  O extends z.ZodObject = z.ZodObject,
+> {
+  readonly name: string
+  /** What it does, when to use it, when not, what repeating does. */
+  readonly description: string
+  /** Whole numbers; raised when callers must change. */
+  readonly version: number
+  readonly scope: string
+  /** `order`: the token's `order_id` must equal the input's `orderId`. */
+  readonly bound: 'order' | 'none'
+  readonly annotations: ToolAnnotations
+  readonly input: I
+  readonly output: O
+}
+
+/** Reads only, touches nothing outside. */
+export const readsOnly: ToolAnnotations = {
+  readOnlyHint: true,
+  destructiveHint: false,
+  idempotentHint: true,
+  openWorldHint: false,
+}
+/** Writes; repeating changes nothing. */
+export const writesOnce: ToolAnnotations = { ...readsOnly, readOnlyHint: false }
+
+/** Declares a tool. */
+export function defineTool<I extends z.ZodObject, O extends z.ZodObject>(
+  contract: ToolContract<I, O>,
+): ToolContract<I, O> {
+  return Object.freeze(contract)
+}
+
+/** Who calls, for which order, and how long the answer is wanted. */
+export interface CallContext {
+  readonly signal: AbortSignal
+  readonly traceId: string
+  readonly clientId: string
+}
+
+export interface Tool {
+  readonly contract: ToolContract
+  readonly handle: (input: Record<string, unknown>, context: CallContext) => Promise<object>
+}
+
+/**
+ * Puts a handler behind a contract. The server checks token, scope, `bound` and input schema before
+ * the handler runs and the output schema after it; the handler does neither and catches nothing.
+ */
+export function implement<I extends z.ZodObject, O extends z.ZodObject>(
+  contract: ToolContract<I, O>,
+  handle: (input: z.output<I>, context: CallContext) => Promise<z.input<O>>,
+): Tool {
+  return {
+    contract: contract as unknown as ToolContract,
+    handle: handle as unknown as Tool['handle'],
+  }
+}
+
+const tokens = z.int().min(0)
+
+/** What one agent run used, as tools report it: model, turns, tokens, cost in nano-USD. */
+export const agentRecord = z.object({
+  model: z.string(),
+  mode: z.enum(['standin', 'live']),
+  turns: z.int().min(0),
+  stopReason: z.string(),
+  repaired: z.boolean(),
+  toolCalls: z.array(z.object({ name: z.string(), ok: z.boolean() })).readonly(),
+  usage: z.object({
+    inputTokens: tokens,
+    outputTokens: tokens,
+    cacheReadTokens: tokens,
+    cacheWrite5mTokens: tokens,
+    cacheWrite1hTokens: tokens,
+  }),
+  costNanoUsd: z.int().min(0),
+  durationMs: z.int().min(0),
+})
+
+/** Who gave a judgement. With `rules`, `agentFailure` says why no agent did. */
+export const judgedBy = z.enum(['agent', 'rules'])
+export const agentFailure = z.object({ code: z.string(), message: z.string() })
+/** An agent's reasons: words for people; nothing is decided by them. */
+export const reasons = z.array(z.string().max(300)).max(8)

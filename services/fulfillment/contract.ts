@@ -1,0 +1,125 @@
+/**
+ * The fulfillment service's only door: from a priced order to a carrier's label.
+ *
+ * Codes as findings of a proposal: `too_heavy`, `no_service`, `address_refused`. As errors:
+ * `no_proposal`, `label_voided` (an undo came first: a late label is refused), `address_refused`,
+ * `no_service`, `rate_changed` (the carrier's price rose above the stored proposal), `no_shipment`.
+ */
+import { z } from 'zod'
+import {
+  agentFailure,
+  agentRecord,
+  defineTool,
+  judgedBy,
+  readsOnly,
+  reasons,
+  writesOnce,
+} from '../../platform/tool.ts'
+import { address, finding, orderId, pricedLine, round } from '../order/contract.ts'
+
+export const serviceLevel = z.enum(['cheapest', 'fastest'])
+
+/** A service that the carrier offers for a parcel, at a price in US cents. */
+export const offer = z.object({
+  carrier: z.string(),
+  service: z.string(),
+  priceCents: z.int(),
+  currency: z.literal('USD'),
+  deliveryDays: z.int().nullable(),
+  deliveryDate: z.string().nullable(),
+  meetsShipBy: z.boolean().nullable(),
+})
+
+export const proposeShipment = defineTool({
+  name: 'propose_shipment',
+  description:
+    'Choose carrier, service and price for the parcel of one round of an order and store the ' +
+    'choice; an agent chooses among what the carrier offers, rules where it gives no usable ' +
+    'choice. Use it before generate_label, which buys exactly the stored proposal. It spends ' +
+    'nothing. Repeating the call returns the stored proposal without asking again.',
+  version: 1,
+  scope: 'fulfillment:propose',
+  bound: 'order',
+  annotations: { ...writesOnce, openWorldHint: true },
+  input: z.object({
+    orderId,
+    round,
+    lines: z.array(pricedLine).min(1).max(100),
+    shipTo: address,
+    shipBy: z.string().nullable(),
+    serviceLevel,
+  }),
+  output: z.object({
+    by: judgedBy,
+    verdict: z.enum(['propose', 'review']),
+    proposal: offer.nullable(),
+    international: z.boolean(),
+    weightGrams: z.int(),
+    shipTo: address,
+    offers: z.array(offer),
+    findings: z.array(finding),
+    reasons,
+    agentFailure: agentFailure.optional(),
+    /** Null when rules had settled the question and no agent was asked. */
+    agent: agentRecord.nullable(),
+  }),
+})
+
+export const label = z.object({
+  carrier: z.string(),
+  service: z.string(),
+  trackingNumber: z.string(),
+  costCents: z.int(),
+  international: z.boolean(),
+})
+
+export const generateLabel = defineTool({
+  name: 'generate_label',
+  description:
+    'Buy the label of the stored proposal: exactly that carrier, service and at most that price. ' +
+    'Use it once the order is committed. It refuses when no proposal is stored or the label was ' +
+    'voided. Repeating the call returns the label that was bought; it never buys a second one.',
+  version: 1,
+  scope: 'fulfillment:label',
+  bound: 'order',
+  annotations: { ...writesOnce, openWorldHint: true },
+  input: z.object({ orderId, round }),
+  output: z.object({ orderId, round, state: z.literal('bought'), label }),
+})
+
+export const refundState = z.enum(['none', 'requested', 'refunded', 'refused'])
+
+export const voidLabel = defineTool({
+  name: 'void_label',
+  description:
+    'Void the label of one round of an order and ask the carrier for the money back; refunds are ' +
+    'asynchronous. Use it to undo generate_label. It succeeds when no label was bought, and a ' +
+    'label that comes later is refused. Repeating the call changes nothing.',
+  version: 1,
+  scope: 'fulfillment:void',
+  bound: 'order',
+  annotations: { ...writesOnce, destructiveHint: true, openWorldHint: true },
+  input: z.object({ orderId, round }),
+  output: z.object({ orderId, round, state: z.literal('voided'), refund: refundState }),
+})
+
+export const getShipment = defineTool({
+  name: 'get_shipment',
+  description:
+    'Read the shipment of one round of an order: its state, label and refund, and with ' +
+    '`withDocument` the label itself as a base64 PDF. Use it to show or print a label. Repeating ' +
+    'the call changes nothing.',
+  version: 1,
+  scope: 'fulfillment:read',
+  bound: 'order',
+  annotations: readsOnly,
+  input: z.object({ orderId, round, withDocument: z.boolean().default(false) }),
+  output: z.object({
+    orderId,
+    round,
+    state: z.enum(['proposed', 'buying', 'bought', 'voided']),
+    label: label.nullable(),
+    refund: refundState,
+    documentBase64: z.string().nullable(),
+  }),
+})
