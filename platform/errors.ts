@@ -24,9 +24,16 @@ export interface WireError {
   readonly details?: Details
 }
 
+/** How an error is answered over HTTP where its kind alone does not say. Never leaves the process. */
+export interface HttpHints {
+  readonly status?: number
+  readonly headers?: Readonly<Record<string, string>>
+}
+
 interface Extra {
   readonly next?: string | undefined
   readonly details?: Details | undefined
+  readonly http?: HttpHints | undefined
   readonly cause?: unknown
 }
 
@@ -36,6 +43,7 @@ export class AppError extends Error {
   readonly code: string
   readonly next?: string
   readonly details?: Details
+  readonly http?: HttpHints
 
   constructor(kind: ErrorKind, code: string, message: string, extra: Extra = {}) {
     super(message, extra.cause === undefined ? undefined : { cause: extra.cause })
@@ -44,6 +52,7 @@ export class AppError extends Error {
     this.code = code
     if (extra.next !== undefined) this.next = extra.next
     if (extra.details !== undefined) this.details = extra.details
+    if (extra.http !== undefined) this.http = extra.http
   }
 }
 

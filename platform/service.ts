@@ -4,7 +4,7 @@
  */
 import { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, fastify } from 'fastify'
 import { databaseFault } from './db.ts'
-import { AppError, invalid, named, policy, type WireError } from './errors.ts'
+import { AppError, invalid, named, policy, toWire, type WireError } from './errors.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { traceIdFrom } from './tracing.ts'
@@ -18,6 +18,8 @@ export interface HttpProcess {
   readonly app: FastifyInstance
   /** Readiness answers 503 from now on; requests are still served. */
   drain(): void
+  /** Requests whose answer is not finished; streams count until they end. */
+  inFlight(): number
 }
 
 /**
@@ -30,6 +32,7 @@ export function createHttpProcess(options: {
   readonly checkReady: () => Promise<unknown>
 }): HttpProcess {
   let draining = false
+  let inFlight = 0
   const app = fastify({
     loggerInstance: options.log as FastifyBaseLogger,
     disableRequestLogging: true,
@@ -39,6 +42,15 @@ export function createHttpProcess(options: {
     genReqId: (request) => traceIdFrom(request.headers.traceparent),
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 200 },
+  })
+  // Nothing here takes text; without its parser such a body is answered 415.
+  app.removeContentTypeParser('text/plain')
+  // On the raw answer, because a hijacked reply (MCP, event streams) skips Fastify's own hooks.
+  app.addHook('onRequest', async (_request, reply) => {
+    inFlight += 1
+    reply.raw.once('close', () => {
+      inFlight -= 1
+    })
   })
   app.setErrorHandler((error, request, reply) => sendProblem(reply, error, request.id, options.log))
   app.setNotFoundHandler((request, reply) => {
@@ -62,6 +74,7 @@ export function createHttpProcess(options: {
     drain: () => {
       draining = true
     },
+    inFlight: () => inFlight,
   }
 }
 
@@ -73,12 +86,13 @@ export function sendProblem(
   log: Log,
 ): FastifyReply {
   const error = translate(cause)
-  const { status, level } = policy[error.kind]
-  log[level]({ err: cause, code: error.code, traceId }, 'request failed')
+  const status = error.http?.status ?? policy[error.kind].status
+  log[policy[error.kind].level]({ err: cause, code: error.code, traceId }, 'request failed')
   return reply
-    .code(statusOf(error, status))
+    .code(status)
+    .headers(error.http?.headers ?? {})
     .type('application/problem+json')
-    .send(problem(error, statusOf(error, status), traceId))
+    .send(problem(toWire(error), status, traceId))
 }
 
 /** RFC 9457 members, plus our stable `code`, `next` and whatever `details` the error carries. */
@@ -92,12 +106,6 @@ export function problem(error: WireError, status: number, traceId: string): obje
     ...(error.next === undefined ? {} : { next: error.next }),
     traceId,
   }
-}
-
-/** Most statuses follow from the kind; an error may name a closer one of the same class. */
-function statusOf(error: AppError, byKind: number): number {
-  const exact = error.details?.status
-  return typeof exact === 'number' ? exact : byKind
 }
 
 const httpCodes: Readonly<Record<number, string>> = {
@@ -116,7 +124,7 @@ function translate(cause: unknown): AppError {
     const code = httpCodes[statusCode] ?? 'malformed_request'
     return invalid(code, message ?? 'The request is malformed', {
       next: 'Correct the request; repeating it as it is will not help.',
-      details: { status: statusCode },
+      http: { status: statusCode },
     })
   }
   return named(databaseFault(cause))

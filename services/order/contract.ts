@@ -20,8 +20,15 @@ const noControls = /^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$/
 // biome-ignore lint/suspicious/noControlCharactersInRegex: newline and tab are allowed in a note
 const noControlsButBreaks = /^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$/
 
+const wellFormed = (text: string) => text.isWellFormed()
 const printable = (max: number) =>
-  z.string().trim().min(1).max(max).regex(noControls, 'no control characters')
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(max)
+    .regex(noControls, 'no control characters')
+    .refine(wellFormed, 'no broken Unicode')
 
 export const orderId = z.uuid().describe('The order, as given by the orchestrator')
 export const round = z.int().min(1).max(1_000).describe('1, and one more after each approval')
@@ -31,7 +38,11 @@ export const sku = z
   .describe('Stock keeping unit, as printed on the shelf')
 export const line = z.strictObject({ sku, quantity: z.int().min(1).max(1_000) })
 export const lines = z.array(line).min(1).max(100)
-export const note = z.string().max(2_000).regex(noControlsButBreaks, 'no control characters')
+export const note = z
+  .string()
+  .max(2_000)
+  .regex(noControlsButBreaks, 'no control characters')
+  .refine(wellFormed, 'no broken Unicode')
 
 /** Where a parcel goes. `country` is ISO 3166-1 alpha-2; `region` is needed in the US. */
 export const address = z.strictObject({

@@ -125,9 +125,20 @@ export function parseCountRequest(body: unknown): CountRequest {
 function judge<T>(schema: z.ZodType<T>, body: unknown): T {
   const result = schema.safeParse(body)
   if (result.success) return body as T // judged, not transformed: see the top of this file
-  const issue = result.error.issues[0]
-  const path = issue?.path.join('.') ?? ''
-  const missing = issue?.code === 'invalid_type' && issue.message.endsWith('received undefined')
-  const text = missing ? 'Field required' : (issue?.message ?? 'Invalid request')
-  throw invalidRequest(path === '' ? text : `${path}: ${text}`)
+  const { path, message } = deepest(result.error.issues[0], [])
+  const text = message.endsWith('received undefined') ? 'Field required' : message
+  throw invalidRequest(path.length === 0 ? text : `${path.join('.')}: ${text}`)
+}
+
+type Problem = { readonly path: readonly PropertyKey[]; readonly message: string }
+
+/** The most specific complaint: of a union's branches, the one that got furthest into the value. */
+function deepest(issue: z.core.$ZodIssue | undefined, base: readonly PropertyKey[]): Problem {
+  if (issue === undefined) return { path: base, message: 'Invalid request' }
+  const path = [...base, ...issue.path]
+  if (issue.code !== 'invalid_union' || issue.errors.length === 0) {
+    return { path, message: issue.message }
+  }
+  const branches = issue.errors.map((issues) => deepest(issues[0], path))
+  return branches.reduce((best, next) => (next.path.length > best.path.length ? next : best))
 }

@@ -1,0 +1,28 @@
+/** The environment of a child process, made up from nothing. */
+import type { ProcessSpec, Setup } from './process-specs.ts'
+
+/** All that is handed on of our own: no key of anybody's gets through by accident. */
+const inheritedNames = ['PATH', 'HOME', 'NODE_EXTRA_CA_CERTS']
+/** Shorter than the launcher's patience (15 s), so that a process ends by itself. */
+const drainSeconds = 10
+
+/** The whole environment of a process; `more` wins over what we would set. */
+export function childEnv(
+  spec: ProcessSpec,
+  setup: Setup,
+  logLevel: string,
+  more: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  const inherited = inheritedNames.flatMap((name) => {
+    const value = process.env[name]
+    return value === undefined ? [] : [[name, value] as const]
+  })
+  return {
+    ...Object.fromEntries(inherited),
+    PORT: String(spec.port),
+    LOG_LEVEL: logLevel,
+    DRAIN_SECONDS: String(drainSeconds),
+    ...spec.env(setup),
+    ...more,
+  }
+}

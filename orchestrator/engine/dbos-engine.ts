@@ -1,0 +1,178 @@
+/** The seam on DBOS Transact. The only file that knows it; pinned exactly, see docs/decisions. */
+import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { DBOS } from '@dbos-inc/dbos-sdk'
+// Exported but undocumented: the recovery that the vendor's control plane would trigger.
+import { DBOSExecutor } from '@dbos-inc/dbos-sdk/internal/dbos-executor'
+import { createPool, type Pool } from '../../platform/db.ts'
+import type { Log } from '../../platform/log.ts'
+import { beatMs, dropLease, reapDeadExecutors, renewLease } from './lease.ts'
+import type { Engine, RunState, Workflow, WorkflowContext } from './seam.ts'
+
+/** Never changes with the code: a change of workflow code goes through `patch`. */
+const applicationVersion = 'baton-1'
+const queueName = 'orders'
+const queuePollMs = 100
+/** A run that crashes its process again and again stops being retried. */
+const recoveriesMax = 50
+const signalPollMs = 1_000
+const leasePoolMax = 2
+
+const runStates: Readonly<Record<string, RunState>> = {
+  ENQUEUED: 'queued',
+  DELAYED: 'queued',
+  PENDING: 'running',
+  SUCCESS: 'done',
+  ERROR: 'failed',
+  CANCELLED: 'failed',
+  MAX_RECOVERY_ATTEMPTS_EXCEEDED: 'failed',
+}
+
+export interface DbosEngineOptions {
+  readonly databaseUrl: string
+  readonly poolMax: number
+  /** Runs that this process takes from the queue at a time. */
+  readonly queueConcurrency: number
+  readonly log: Log
+  readonly onRecovered: (runs: number) => void
+}
+
+type Registered = (input: unknown) => Promise<void>
+
+export class DbosEngine implements Engine {
+  readonly #options: DbosEngineOptions
+  /** Fresh for every process start: a reused id would let a second process take live runs. */
+  readonly #executorId = randomUUID()
+  readonly #pool: Pool
+  readonly #workflows = new Map<string, Registered>()
+  readonly #stopping = new AbortController()
+  #beating: Promise<void> = Promise.resolve()
+
+  constructor(options: DbosEngineOptions) {
+    this.#options = options
+    this.#pool = createPool(options.databaseUrl, leasePoolMax, options.log)
+    const { log } = options
+    DBOS.setConfig({
+      name: 'baton-orchestrator',
+      systemDatabaseUrl: options.databaseUrl,
+      systemDatabasePoolSize: options.poolMax,
+      executorID: this.#executorId,
+      applicationVersion,
+      enablePatching: true,
+      logger: {
+        info: (entry: unknown) => log.debug({ engine: entry }, 'engine'),
+        debug: () => {},
+        warn: (entry: unknown) => log.warn({ engine: entry }, 'engine'),
+        error: (entry: unknown) => log.error({ engine: entry }, 'engine'),
+      },
+    })
+  }
+
+  register<I>(name: string, workflow: Workflow<I>): void {
+    const run = (input: unknown) => workflow(createContext(), input as I)
+    const options = { name, maxRecoveryAttempts: recoveriesMax }
+    this.#workflows.set(name, DBOS.registerWorkflow(run, options))
+  }
+
+  async launch(): Promise<void> {
+    await renewLease(this.#pool, this.#executorId)
+    await DBOS.launch()
+    await DBOS.registerQueue(queueName, {
+      workerConcurrency: this.#options.queueConcurrency,
+      minPollingIntervalMs: queuePollMs,
+      onConflict: 'always_update',
+    })
+    this.#beating = this.#beat()
+  }
+
+  async start(
+    name: string,
+    runId: string,
+    input: unknown,
+    dispatch: 'direct' | 'queued',
+  ): Promise<void> {
+    const workflow = this.#workflows.get(name)
+    if (workflow === undefined) throw new Error(`No workflow ${name}`)
+    const queue = dispatch === 'queued' ? { queueName } : {}
+    await DBOS.startWorkflow(workflow, { workflowID: runId, ...queue })(input)
+  }
+
+  async signal(runId: string, topic: string, message: unknown, key: string): Promise<void> {
+    await DBOS.send(runId, message, topic, key)
+  }
+
+  async status(runId: string): Promise<RunState> {
+    const status = await DBOS.getWorkflowStatus(runId)
+    return status === null ? 'unknown' : (runStates[status.status] ?? 'unknown')
+  }
+
+  async progressOf(runId: string): Promise<unknown> {
+    return DBOS.getEvent(runId, 'progress', { timeoutSeconds: 0 })
+  }
+
+  async result(runId: string, timeoutMs: number): Promise<boolean> {
+    const options = { timeoutSeconds: timeoutMs / 1_000, pollingIntervalMs: 50 }
+    await DBOS.getResult(runId, options)
+    const state = await this.status(runId)
+    return state === 'done' || state === 'failed'
+  }
+
+  async queued(): Promise<number> {
+    const count = await this.#pool.query<{ n: number }>(
+      `select count(*) as n from dbos.workflow_status where status = 'ENQUEUED' and queue_name = $1`,
+      [queueName],
+    )
+    return count.rows[0]?.n ?? 0
+  }
+
+  async shutdown(drainMs: number): Promise<void> {
+    await DBOS.shutdown({ workflowCompletionTimeoutMS: drainMs })
+    this.#stopping.abort()
+    await this.#beating
+    await dropLease(this.#pool, this.#executorId).catch((error: unknown) =>
+      this.#options.log.warn({ err: error }, 'lease not dropped; it ends by itself'),
+    )
+    await this.#pool.end()
+  }
+
+  async #beat(): Promise<void> {
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      try {
+        await renewLease(this.#pool, this.#executorId)
+        const handedOn = await reapDeadExecutors(this.#pool, applicationVersion, recover)
+        if (handedOn > 0) {
+          this.#options.log.warn({ runs: handedOn }, 'took over runs of a process that died')
+          this.#options.onRecovered(handedOn)
+        }
+      } catch (error) {
+        this.#options.log.warn({ err: error }, 'lease not renewed')
+      }
+      await delay(beatMs, undefined, { signal }).catch(() => {})
+    }
+  }
+}
+
+async function recover(executorIds: string[]): Promise<number> {
+  const handles = await DBOSExecutor.globalInstance?.recoverPendingWorkflows(executorIds)
+  return handles?.length ?? 0
+}
+
+function createContext(): WorkflowContext {
+  const step = <T>(name: string, run: () => Promise<T>) => DBOS.runStep(run, { name })
+  return {
+    runId: DBOS.workflowID ?? '',
+    step,
+    all: async (steps) => {
+      const started = steps.map(([name, run]) => step(name, run))
+      const settled = await Promise.allSettled(started)
+      const failed = settled.find((result) => result.status === 'rejected')
+      if (failed !== undefined) throw failed.reason
+      return settled.map((result) => (result as PromiseFulfilledResult<unknown>).value) as never
+    },
+    sleep: (ms) => DBOS.sleep(ms),
+    wait: (topic, timeoutMs) =>
+      DBOS.recv(topic, { timeoutSeconds: timeoutMs / 1_000, pollingIntervalMs: signalPollMs }),
+    progress: (value) => DBOS.setEvent('progress', value),
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * From a request to a run: one insert, then the start of a workflow whose id is the order's. Every
+ * repeat starts it again by that id, which changes nothing, so a crash in between loses nothing.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Pool } from '../platform/db.ts'
+import { AppError } from '../platform/errors.ts'
+import type { Log } from '../platform/log.ts'
+import type { Engine } from './engine/seam.ts'
+import { hashOf, type OrderRequest } from './order-request.ts'
+import { findByKey, findUnstarted, type OrderRow, takeIn } from './order-store.ts'
+import { type FlowInput, fulfillOrderName, runIdOf } from './workflows/fulfill-order.ts'
+
+export interface IntakeDeps {
+  readonly pool: Pool
+  readonly engine: Engine
+  readonly log: Log
+  readonly flights: Flights
+  /** Runs that this process starts directly; beyond them orders are queued. */
+  readonly inFlightMax: number
+  /** Orders that may wait in the queue; beyond them callers are told to come back. */
+  readonly queueMax: number
+}
+
+/** How many runs this process has in flight. */
+export class Flights {
+  #running = 0
+
+  get running(): number {
+    return this.#running
+  }
+
+  async during<T>(run: () => Promise<T>): Promise<T> {
+    this.#running += 1
+    try {
+      return await run()
+    } finally {
+      this.#running -= 1
+    }
+  }
+}
+
+export interface Submission {
+  readonly clientId: string
+  readonly idempotencyKey: string | undefined
+  readonly request: OrderRequest
+  readonly traceId: string
+  readonly preferQueue: boolean
+}
+
+const retryAfterSeconds = 2
+const unstartedAfterMs = 5_000
+const sweepBatch = 100
+
+/**
+ * Takes one order in and starts its run.
+ *
+ * @throws invalid `idempotency_key_reused` (422).
+ * @throws unavailable `overloaded` (429, with Retry-After): nothing was stored.
+ */
+export async function submitOrder(deps: IntakeDeps, submission: Submission): Promise<OrderRow> {
+  const { clientId, request, traceId } = submission
+  const bodyHash = hashOf(request)
+  const dispatch = await admit(deps, submission.preferQueue)
+  if (dispatch === 'refused') return earlierOrder(deps, submission, bodyHash)
+  return deps.flights.during(async () => {
+    const { row } = await takeIn(deps.pool, {
+      orderId: randomUUID(),
+      clientId,
+      idempotencyKey: submission.idempotencyKey ?? `none-${randomUUID()}`,
+      bodyHash,
+      request,
+      labelKey: randomUUID(),
+      traceId,
+    })
+    if (row.status === 'running') await startRun(deps.engine, row, dispatch)
+    return row
+  })
+}
+
+async function admit(
+  deps: IntakeDeps,
+  preferQueue: boolean,
+): Promise<'direct' | 'queued' | 'refused'> {
+  if (!preferQueue && deps.flights.running < deps.inFlightMax) return 'direct'
+  return (await deps.engine.queued()) < deps.queueMax ? 'queued' : 'refused'
+}
+
+/** Without room for new orders, repeats of known ones are still answered. */
+async function earlierOrder(
+  { pool }: IntakeDeps,
+  { clientId, idempotencyKey }: Submission,
+  bodyHash: string,
+): Promise<OrderRow> {
+  const known =
+    idempotencyKey === undefined
+      ? undefined
+      : await findByKey(pool, clientId, idempotencyKey, bodyHash)
+  if (known !== undefined) return known
+  throw new AppError('unavailable', 'overloaded', 'Too many orders are waiting', {
+    next: `Send the same request again in ${retryAfterSeconds} seconds; nothing was stored.`,
+    http: { status: 429, headers: { 'retry-after': String(retryAfterSeconds) } },
+  })
+}
+
+async function startRun(
+  engine: Engine,
+  row: OrderRow,
+  dispatch: 'direct' | 'queued',
+): Promise<void> {
+  const { orderId, round, request, traceId } = row
+  const acceptedAtMs = row.createdAt.getTime()
+  const input: FlowInput = { orderId, round, request, traceId, acceptedAtMs }
+  await engine.start(fulfillOrderName, runIdOf(orderId, round), input, dispatch)
+}
+
+/** Starts the runs of orders whose process died between the insert and the start. */
+export async function startForgotten({ pool, engine, log }: IntakeDeps): Promise<void> {
+  const rows = await findUnstarted(pool, unstartedAfterMs, sweepBatch)
+  for (const row of rows) {
+    await startRun(engine, row, 'queued')
+    log.warn({ orderId: row.orderId }, 'started an order that was taken in but not started')
+  }
+}

@@ -1,0 +1,92 @@
+/** What happened to an order, in order: written by its run, read by answers and event streams. */
+import type { z } from 'zod'
+import type { Db } from '../platform/db.ts'
+import type { WireError } from '../platform/errors.ts'
+import type { agentRecord } from '../platform/tool.ts'
+import type { Phase } from './order-store.ts'
+
+export const channel = 'order_event'
+
+export type EventType = 'step_started' | 'step_finished' | 'order_finished'
+
+export interface OrderEvent {
+  readonly seq: number
+  readonly round: number
+  readonly type: EventType
+  readonly data: unknown
+  readonly at: Date
+}
+
+/** The data of `step_finished`. */
+export interface StepReport {
+  readonly name: string
+  readonly service: string
+  readonly tool: string
+  readonly state: 'done' | 'failed'
+  readonly attempts: number
+  readonly durationMs: number
+  readonly result: unknown
+  readonly error?: WireError
+  readonly agent?: z.infer<typeof agentRecord>
+}
+
+export interface NewEvent {
+  readonly orderId: string
+  readonly round: number
+  /** One event per key: a step that runs again after a crash writes its event once. */
+  readonly key: string
+  readonly type: EventType
+  readonly data: unknown
+}
+
+/**
+ * Appends one event, tells every listener on every replica, and returns the order's phase as of
+ * then: a run learns of a cancel without asking.
+ */
+export async function appendEvent(db: Db, event: NewEvent): Promise<Phase> {
+  const { orderId, round, key, type, data } = event
+  const appended = await db.query<{ phase: Phase }>(
+    `with numbered as (
+       update customer_order set event_seq = event_seq + 1
+        where order_id = $1
+       returning event_seq, phase
+     ), written as (
+       insert into order_event (order_id, seq, event_key, round, type, data)
+       select $1, event_seq, $2, $3, $4, $5 from numbered
+       on conflict (order_id, event_key) do nothing
+     )
+     select phase, pg_notify('${channel}', $1::text) from numbered`,
+    [orderId, key, round, type, JSON.stringify(data)],
+  )
+  const row = appended.rows[0]
+  if (row === undefined) throw new Error(`No order ${orderId} to write an event of`)
+  return row.phase
+}
+
+/** Events after `afterSeq`, oldest first. */
+export async function readEvents(
+  db: Db,
+  orderId: string,
+  afterSeq: number,
+  limit: number,
+): Promise<OrderEvent[]> {
+  const found = await db.query<OrderEvent>(
+    `select seq, round, type, data, at from order_event
+      where order_id = $1 and seq > $2
+      order by seq
+      limit $3`,
+    [orderId, afterSeq, limit],
+  )
+  return found.rows
+}
+
+/** The reports of all steps that ended, in the order in which they ended. */
+export async function readStepReports(db: Db, orderId: string): Promise<StepReport[]> {
+  const found = await db.query<{ data: StepReport }>(
+    `select data from order_event
+      where order_id = $1 and type = 'step_finished'
+      order by seq`,
+    [orderId],
+  )
+  return found.rows.map((row) => row.data)
+}

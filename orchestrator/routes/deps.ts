@@ -1,0 +1,19 @@
+/** What the routes share. */
+
+import type { Pool } from '../../platform/db.ts'
+import type { Log } from '../../platform/log.ts'
+import type { McpCaller } from '../../platform/mcp-client.ts'
+import type { AnswerSettings } from '../answer.ts'
+import type { Authenticate } from '../caller.ts'
+import type { OrderWatch } from '../order-watch.ts'
+
+export interface RouteDeps {
+  readonly pool: Pool
+  readonly log: Log
+  readonly watch: OrderWatch
+  readonly authenticate: Authenticate
+  readonly answers: AnswerSettings
+  readonly fulfillment: McpCaller
+  /** Aborts when the process begins to stop: who waits is answered with what is known. */
+  readonly draining: AbortSignal
+}

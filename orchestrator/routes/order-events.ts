@@ -1,0 +1,72 @@
+/** `GET /orders/:id/events`: what happens to an order, as server-sent events, resumable. */
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { AppError } from '../../platform/errors.ts'
+import { assertMayTouch } from '../caller.ts'
+import { type OrderEvent, readEvents } from '../order-events.ts'
+import { readOrder } from '../order-store.ts'
+import type { RouteDeps } from './deps.ts'
+import { orderIdOf } from './orders.ts'
+
+const batchMax = 100
+const keepAliveMs = 15_000
+const streamMsMax = 30 * 60_000
+
+export function orderEventsRoute(app: FastifyInstance, deps: RouteDeps): void {
+  app.get<{ Params: { id: string } }>('/orders/:id/events', async (request, reply) => {
+    const caller = await deps.authenticate(request, 'orders:read')
+    const orderId = orderIdOf(request.params)
+    assertMayTouch(caller, await readOrder(deps.pool, orderId), 'orders:read:all')
+    if (deps.watch.full) throw tooManyStreams()
+    const lastSeen = Number(request.headers['last-event-id'] ?? 0)
+    reply.hijack()
+    await streamEvents(deps, reply, orderId, Number.isInteger(lastSeen) ? lastSeen : 0)
+  })
+}
+
+/** Replays what the client has not seen, then follows, until the order ends or the client goes. */
+async function streamEvents(
+  { pool, watch, draining, log }: RouteDeps,
+  reply: FastifyReply,
+  orderId: string,
+  lastSeen: number,
+): Promise<void> {
+  const { raw } = reply
+  const gone = new AbortController()
+  raw.once('close', () => gone.abort())
+  raw.writeHead(200, {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no',
+  })
+  const keepAlive = setInterval(() => raw.write(': keep-alive\n\n'), keepAliveMs)
+  const signal = AbortSignal.any([gone.signal, draining, AbortSignal.timeout(streamMsMax)])
+  let seen = lastSeen
+  try {
+    await watch.until(orderId, signal, async () => {
+      for (;;) {
+        const events = await readEvents(pool, orderId, seen, batchMax)
+        for (const event of events) {
+          raw.write(format(event))
+          seen = event.seq
+        }
+        if (events.some((event) => event.type === 'order_finished')) return true
+        if (events.length < batchMax) break
+      }
+      return (await readOrder(pool, orderId)).status === 'running' ? undefined : true
+    })
+  } catch (error) {
+    log.warn({ err: error, orderId }, 'event stream ended by an error; clients resume')
+  } finally {
+    clearInterval(keepAlive)
+    raw.end()
+  }
+}
+
+const format = ({ seq, type, round, at, data }: OrderEvent): string =>
+  `id: ${seq}\nevent: ${type}\ndata: ${JSON.stringify({ round, at, ...(data as object) })}\n\n`
+
+const tooManyStreams = () =>
+  new AppError('unavailable', 'too_many_streams', 'Too many event streams are open here', {
+    next: 'Try again in a few seconds, or poll GET /orders/:id.',
+    http: { headers: { 'retry-after': '5' } },
+  })

@@ -1,0 +1,205 @@
+/** Composes the orchestrator: configuration, engine, issuer, callers, workflow, routes. */
+import { z } from 'zod'
+import { createTokenVerifier } from '../platform/access-tokens.ts'
+import { defaultLimits } from '../platform/agent.ts'
+import {
+  baseUrl,
+  claudeConfig,
+  databaseConfig,
+  integer,
+  processConfig,
+} from '../platform/config.ts'
+import { createPool } from '../platform/db.ts'
+import { createLog, type Log } from '../platform/log.ts'
+import { createMcpCaller } from '../platform/mcp-client.ts'
+import { createMetrics, type Metrics } from '../platform/metrics.ts'
+import { migrate } from '../platform/migrate.ts'
+import { createModel, type Model } from '../platform/model.ts'
+import { readPrices } from '../platform/prices.ts'
+import type { RunningProcess } from '../platform/process.ts'
+import { createHttpProcess } from '../platform/service.ts'
+import { settled } from '../platform/tool-service.ts'
+import { type Authenticate, authenticateByToken, authenticateLocally } from './caller.ts'
+import { DbosEngine } from './engine/dbos-engine.ts'
+import { Flights, startForgotten } from './intake.ts'
+import { createIssuer, type Issuer, readEncryptionKey } from './issuer.ts'
+import { createOrderMetrics } from './metrics.ts'
+import { OrderWatch } from './order-watch.ts'
+import { labelRoute } from './routes/labels.ts'
+import { orchestrateRoute } from './routes/orchestrate.ts'
+import { orderEventsRoute } from './routes/order-events.ts'
+import { orderRoutes } from './routes/orders.ts'
+import {
+  createFulfillOrder,
+  type FlowDeps,
+  type FlowInput,
+  fulfillOrderName,
+} from './workflows/fulfill-order.ts'
+
+export const orchestratorConfig = processConfig
+  .extend(databaseConfig.shape)
+  .extend(claudeConfig.shape)
+  .extend({
+    ORDER_URL: baseUrl,
+    INVENTORY_URL: baseUrl,
+    FULFILLMENT_URL: baseUrl,
+    /** As callers reach us: the base of links in answers and the audience of their tokens. */
+    PUBLIC_URL: baseUrl,
+    /** As services reach us: the `iss` of our tokens. */
+    ISSUER_URL: baseUrl,
+    KEY_ENCRYPTION_KEY: z.string().min(1),
+    AUTH: z.enum(['on', 'off']).default('on'),
+    PLANNING: z.enum(['auto', 'always', 'never']).default('auto'),
+    ORDER_LIMIT_CENTS: integer(0, 1_000_000_000).default(500_000),
+    PLAN_MODEL: z.string().default('claude-opus-5-5'),
+    DECIDE_MODEL: z.string().default('claude-opus-5-5'),
+    DECIDE_EFFORT: z.enum(['low', 'medium', 'high']).default('medium'),
+    IN_FLIGHT_MAX: integer(1, 10_000).default(64),
+    QUEUE_MAX: integer(0, 1_000_000).default(1_000),
+    STEP_ATTEMPTS_MAX: integer(1, 10).default(3),
+    STEP_BACKOFF_MIN_MS: integer(1, 60_000).default(1_000),
+    STEP_BACKOFF_MAX_MS: integer(1, 60_000).default(10_000),
+    PATIENCE_ROUNDS_MAX: integer(1, 1_000).default(8),
+    PATIENCE_WAIT_MIN_MS: integer(1, 60_000).default(1_000),
+    PATIENCE_WAIT_MAX_MS: integer(1, 600_000).default(30_000),
+  })
+  .refine((config) => config.AUTH === 'on' || isLoopback(config.HOST), {
+    path: ['AUTH'],
+    message: 'off is allowed only while HOST is a loopback address',
+  })
+export type OrchestratorConfig = Readonly<z.output<typeof orchestratorConfig>>
+
+const sweepMs = 5_000
+const isLoopback = (host: string) => /^(localhost|127(\.\d{1,3}){3}|::1)$/.test(host)
+
+/** Starts the orchestrator. Ready once its database answers and its engine runs. */
+export async function startOrchestrator(config: OrchestratorConfig): Promise<RunningProcess> {
+  const log = createLog('orchestrator', config.LOG_LEVEL)
+  const metrics = createMetrics('orchestrator')
+  const pool = createPool(config.DATABASE_URL, config.DATABASE_POOL_MAX, log)
+  await migrate(pool, new URL('./migrations/', import.meta.url))
+  const issuer = await createIssuer(
+    pool,
+    config.ISSUER_URL,
+    readEncryptionKey(config.KEY_ENCRYPTION_KEY),
+  )
+  const orderMetrics = createOrderMetrics(metrics)
+  const model = createModel(config, readPrices(), metrics)
+  const services = createCallers(config, issuer, metrics)
+  const flights = new Flights()
+  const engine = new DbosEngine({
+    databaseUrl: config.DATABASE_URL,
+    poolMax: config.DATABASE_POOL_MAX,
+    queueConcurrency: config.IN_FLIGHT_MAX,
+    log,
+    onRecovered: (runs) => orderMetrics.recoveries.inc(runs),
+  })
+  const flow = createFulfillOrder({
+    ...services,
+    ...flowSettings(config, log, metrics, model),
+    pool,
+    log,
+    onEnd: ({ outcome }, acceptedAtMs) => {
+      orderMetrics.orders.inc({ outcome })
+      orderMetrics.duration.observe({ outcome }, (Date.now() - acceptedAtMs) / 1_000)
+    },
+  })
+  engine.register<FlowInput>(fulfillOrderName, (context, input) =>
+    flights.during(() => flow(context, input)),
+  )
+  const watch = new OrderWatch(config.DATABASE_URL, log)
+  await watch.start()
+  await engine.launch()
+
+  const draining = new AbortController()
+  const http = createHttpProcess({ log, metrics, checkReady: () => pool.query('select 1') })
+  const deps = {
+    pool,
+    log,
+    watch,
+    engine,
+    flights,
+    fulfillment: services.fulfillment,
+    inFlightMax: config.IN_FLIGHT_MAX,
+    queueMax: config.QUEUE_MAX,
+    authenticate: authenticator(config, issuer),
+    answers: { publicUrl: config.PUBLIC_URL, mode: model.mode },
+    draining: draining.signal,
+  }
+  http.app.get('/.well-known/jwks.json', async () => issuer.jwks())
+  orchestrateRoute(http.app, deps)
+  orderRoutes(http.app, deps)
+  orderEventsRoute(http.app, deps)
+  labelRoute(http.app, deps)
+  await http.app.listen({ host: config.HOST, port: config.PORT })
+
+  const sweep = setInterval(() => {
+    orderMetrics.inFlight.set(flights.running)
+    startForgotten(deps).catch((error: unknown) => log.warn({ err: error }, 'sweep failed'))
+    engine.queued().then(
+      (queued) => orderMetrics.queued.set(queued),
+      () => {},
+    )
+  }, sweepMs)
+  log.info({ port: config.PORT, claudeMode: model.mode, auth: config.AUTH }, 'ready')
+
+  return {
+    stop: async () => {
+      clearInterval(sweep)
+      http.drain()
+      draining.abort()
+      await settled(http.inFlight, config.DRAIN_SECONDS * 500)
+      await engine.shutdown(config.DRAIN_SECONDS * 500)
+      await http.app.close()
+      await watch.stop()
+      await Promise.all(
+        [services.order, services.inventory, services.fulfillment].map((s) => s.close()),
+      )
+      await pool.end()
+      log.info('stopped')
+    },
+  }
+}
+
+function createCallers(config: OrchestratorConfig, issuer: Issuer, metrics: Metrics) {
+  const caller = (server: string, url: string) =>
+    createMcpCaller({ server, baseUrl: url, authorize: issuer.authorizeFor(url), metrics })
+  return {
+    order: caller('order', config.ORDER_URL),
+    inventory: caller('inventory', config.INVENTORY_URL),
+    fulfillment: caller('fulfillment', config.FULFILLMENT_URL),
+  }
+}
+
+function flowSettings(config: OrchestratorConfig, log: Log, metrics: Metrics, model: Model) {
+  const retry = {
+    attemptsMax: config.STEP_ATTEMPTS_MAX,
+    backoffMinMs: config.STEP_BACKOFF_MIN_MS,
+    backoffMaxMs: config.STEP_BACKOFF_MAX_MS,
+  }
+  const settings = { effort: config.DECIDE_EFFORT, limits: defaultLimits }
+  return {
+    retry,
+    patience: {
+      roundsMax: config.PATIENCE_ROUNDS_MAX,
+      waitMinMs: config.PATIENCE_WAIT_MIN_MS,
+      waitMaxMs: config.PATIENCE_WAIT_MAX_MS,
+    },
+    agent: { model, metrics, log, retry },
+    planAgent: { ...settings, model: config.PLAN_MODEL },
+    decideAgent: { ...settings, model: config.DECIDE_MODEL },
+    planning: config.PLANNING,
+    orderLimitCents: config.ORDER_LIMIT_CENTS,
+  } satisfies Partial<FlowDeps>
+}
+
+function authenticator(config: OrchestratorConfig, issuer: Issuer): Authenticate {
+  if (config.AUTH === 'off') return authenticateLocally
+  return authenticateByToken(
+    createTokenVerifier({
+      issuer: config.ISSUER_URL,
+      audience: config.PUBLIC_URL,
+      keys: async () => issuer.jwks(),
+    }),
+  )
+}

@@ -1,0 +1,228 @@
+/**
+ * From accepted order to shipping label.
+ *
+ *     open_order ─┬▶ validate_order   ┐
+ *     get_stock ──┼▶ check_inventory  ┼▶ rules ▶ reserve_stock ▶ decide ▶ ║pivot║ ▶ generate_label
+ *       (plan)    └▶ propose_shipment ┘                                            ▶ commit_stock
+ *                                                                                  ▶ close_order
+ *
+ * Before the pivot a failure undoes what was done, newest first. After it a step is retried until
+ * done; a label that the carrier refuses for good takes the one way back (void, release, held).
+ * Code between steps runs again after every crash, so it only rearranges data.
+ */
+import type { AgentDeps } from '../../platform/agent.ts'
+import type { McpCaller } from '../../platform/mcp-client.ts'
+import * as fulfillment from '../../services/fulfillment/contract.ts'
+import * as inventory from '../../services/inventory/contract.ts'
+import * as order from '../../services/order/contract.ts'
+import { type AgentSettings, decide, makePlan } from '../agents.ts'
+import type { Workflow } from '../engine/seam.ts'
+import type { OrderRequest } from '../order-request.ts'
+import { commitOrder } from '../order-store.ts'
+import { leadingFinding } from '../outcome.ts'
+import { type Calls, createCalls } from './calls.ts'
+import {
+  type Ending,
+  endByDecision,
+  endByError,
+  endByFindings,
+  endFulfilled,
+  endStuck,
+  finishRun,
+} from './endings.ts'
+import {
+  checksOf,
+  factsOf,
+  type Opened,
+  type Proposals,
+  proposalsOf,
+  reviewFindings,
+  stockFactsOf,
+} from './facts.ts'
+import { cancelledByClient, failureOf, OrderRun, type RunDeps } from './order-run.ts'
+import { needsPlan, type Planning } from './plan-rules.ts'
+
+export interface FlowDeps extends RunDeps {
+  readonly order: McpCaller
+  readonly inventory: McpCaller
+  readonly fulfillment: McpCaller
+  readonly agent: AgentDeps
+  readonly planAgent: AgentSettings
+  readonly decideAgent: AgentSettings
+  readonly planning: Planning
+  readonly orderLimitCents: number
+  readonly onEnd: (ending: Ending, acceptedAtMs: number) => void
+}
+
+export interface FlowInput {
+  readonly orderId: string
+  readonly round: number
+  readonly request: OrderRequest
+  readonly traceId: string
+  readonly acceptedAtMs: number
+}
+
+/** The workflow's name in the engine: never rename it while runs are open. */
+export const fulfillOrderName = 'fulfill_order'
+export const runIdOf = (orderId: string, round: number) => `${orderId}:${round}`
+
+export function createFulfillOrder(deps: FlowDeps): Workflow<FlowInput> {
+  return async (context, input) => {
+    const key = { orderId: input.orderId, round: input.round }
+    const run = new OrderRun(context, deps, key)
+    const calls = createCalls(deps, key, input.traceId)
+    const ending = await toEnding(run, deps, calls, input).catch((cause: unknown) =>
+      endByError(failureOf(cause)),
+    )
+    const onEnd = (final: Ending) => deps.onEnd(final, input.acceptedAtMs)
+    await finishRun(run, { ...deps, onEnd }, calls, key, ending)
+  }
+}
+
+async function toEnding(
+  run: OrderRun,
+  deps: FlowDeps,
+  calls: Calls,
+  input: FlowInput,
+): Promise<Ending> {
+  const { orderId, round, request } = input
+  const key = { orderId, round }
+
+  // Code checks before any agent: what rules reject or stock does not cover costs no model tokens.
+  const [opened, stock] = await run.all([
+    calls.to('order', order.openOrder, { ...key, ...request }),
+    calls.to('inventory', inventory.getStock, { skus: request.lines.map((line) => line.sku) }),
+  ])
+  const early = leadingFinding(opened.findings)
+  if (early?.outcome === 'rejected') return endByFindings(opened, opened.findings)
+  const shipTo = opened.shipTo
+  if (shipTo === null) throw new Error('An order without address passed the rules')
+
+  const stockFacts = stockFactsOf(opened, stock.stock)
+  const planFacts = {
+    lineCount: opened.lines.length,
+    totalCents: opened.totalCents,
+    hasNote: opened.note !== null,
+    hasDeadline: opened.shipBy !== null,
+    isShort: stockFacts.short.length > 0,
+  }
+  const plan = needsPlan(deps.planning, planFacts)
+    ? await run.step({
+        ...own('plan'),
+        run: () => {
+          const file = { facts: factsOf(opened), stock: stockFacts }
+          return makePlan(deps.agent, deps.planAgent, key, file, planFacts)
+        },
+      })
+    : null
+  if (plan?.sendToPerson === true) {
+    return endByFindings(opened, [...opened.findings, reviewFindings.plan(plan.reasons)])
+  }
+
+  // The three agents propose at the same time, read-only.
+  const skip = new Set<string>(plan?.skip)
+  if (planFacts.isShort) skip.add('propose_shipment')
+  const { validation, availability, shipment } = await propose(run, calls, opened, {
+    skip,
+    shipTo,
+    serviceLevel: plan?.serviceLevel ?? 'cheapest',
+  })
+  const proposals = { validation, availability, shipment }
+
+  const findings = [
+    ...opened.findings,
+    ...(shipment?.findings ?? []),
+    ...reviewFindings.of(proposals),
+    ...reviewFindings.shortage(availability, stockFacts),
+  ]
+  if (findings.length > 0) return endByFindings(opened, findings, proposals)
+  if (shipment === null) throw new Error('No shipment was proposed for an order to be shipped')
+
+  run.pushUndo(calls.to('inventory', inventory.releaseStock, key))
+  const reserved = await run.attempt(
+    calls.to('inventory', inventory.reserveStock, { ...key, lines: request.lines }),
+  )
+  if (!reserved.ok) return endByError(reserved.error, opened, proposals)
+
+  const checks = checksOf(opened, reserved.value.lines, shipment.shipTo, deps.orderLimitCents)
+  const decision = await run.step({
+    ...own('decide'),
+    run: () => {
+      const file = {
+        facts: factsOf(opened),
+        proposals: proposalsOf(proposals),
+        reservation: { state: 'held', lines: reserved.value.lines, checks },
+      }
+      return decide(deps.agent, deps.decideAgent, key, file, checks)
+    },
+  })
+  if (decision.decision !== 'ship') return endByDecision(opened, decision, proposals)
+
+  // The pivot: whoever comes second, this or a cancel, finds the row taken.
+  const forward = await run.record('pivot', () => commitOrder(deps.pool, orderId, round))
+  if (!forward) return endByError(failureOf(cancelledByClient()), opened, proposals)
+
+  return ship(run, calls, { key, opened, decision, proposals }).catch((cause: unknown) =>
+    endStuck(failureOf(cause)),
+  )
+}
+
+async function propose(
+  run: OrderRun,
+  calls: Calls,
+  opened: Opened,
+  {
+    skip,
+    shipTo,
+    serviceLevel,
+  }: {
+    skip: ReadonlySet<string>
+    shipTo: NonNullable<Opened['shipTo']>
+    serviceLevel: 'cheapest' | 'fastest'
+  },
+): Promise<Proposals> {
+  const { orderId, round, shipBy } = opened
+  const key = { orderId, round }
+  const lines = opened.lines.map(({ sku, quantity }) => ({ sku, quantity }))
+  const shipmentInput = { ...key, lines: opened.lines, shipTo, shipBy, serviceLevel }
+  const wanted = [
+    calls.toAgent('order', order.validateOrder, key),
+    calls.toAgent('inventory', inventory.checkInventory, { ...key, lines }),
+    calls.toAgent('fulfillment', fulfillment.proposeShipment, shipmentInput),
+  ].filter((step) => !skip.has(step.name))
+  const results = await run.all(wanted)
+  const resultOf = (name: string) => {
+    const index = wanted.findIndex((step) => step.name === name)
+    return index < 0 ? null : results[index]
+  }
+  return {
+    validation: resultOf('validate_order') as Proposals['validation'],
+    availability: resultOf('check_inventory') as Proposals['availability'],
+    shipment: resultOf('propose_shipment') as Proposals['shipment'],
+  }
+}
+
+/** After the pivot: only forward, but for a label that the carrier refuses for good. */
+async function ship(
+  run: OrderRun,
+  calls: Calls,
+  order: {
+    key: { orderId: string; round: number }
+    opened: Opened
+    decision: Awaited<ReturnType<typeof decide>>
+    proposals: Proposals
+  },
+): Promise<Ending> {
+  const { key, opened, decision, proposals } = order
+  run.pushUndo(calls.to('fulfillment', fulfillment.voidLabel, key))
+  const bought = await run.persist(calls.to('fulfillment', fulfillment.generateLabel, key))
+  if (!bought.ok) {
+    const refused = bought.error.kind === 'rejected'
+    return refused ? endByError(bought.error, opened, proposals) : endStuck(bought.error)
+  }
+  const committed = await run.persist(calls.to('inventory', inventory.commitStock, key))
+  if (!committed.ok) return endStuck(committed.error)
+  return endFulfilled(opened, decision, bought.value.label, proposals)
+}
+
+const own = (name: string) => ({ name, service: 'orchestrator', tool: name })

@@ -1,0 +1,192 @@
+/**
+ * One run of one order and round: its steps, with their retries, events and reverse. A step's
+ * outcome is recorded as data, failures included, so a replay sees exactly what the run saw.
+ */
+import type { Pool } from '../../platform/db.ts'
+import { AppError, fromWire, named, toWire, type WireError } from '../../platform/errors.ts'
+import type { Log } from '../../platform/log.ts'
+import { type RetryPolicy, withRetry } from '../../platform/resilience.ts'
+import type { WorkflowContext } from '../engine/seam.ts'
+import { appendEvent, type NewEvent, type StepReport } from '../order-events.ts'
+
+export interface RunDeps {
+  readonly pool: Pool
+  readonly log: Log
+  /** The one retry layer of a call: attempts and backoff inside a step. */
+  readonly retry: RetryPolicy
+  /** Backoff between rounds of a step that must get through: after the pivot, and undo. */
+  readonly patience: Patience
+}
+
+export interface Patience {
+  readonly roundsMax: number
+  readonly waitMinMs: number
+  readonly waitMaxMs: number
+}
+
+export interface OrderKey {
+  readonly orderId: string
+  readonly round: number
+}
+
+/** One durable unit: where it goes, and the call itself. */
+export interface OrderStep<T> {
+  readonly name: string
+  readonly service: string
+  readonly tool: string
+  readonly run: (attempt: number) => Promise<T>
+}
+
+export type StepOutcome<T> = { ok: true; value: T } | { ok: false; error: WireError }
+
+/** Our own Postgres is asked patiently: without it nothing can be recorded anyway. */
+const ownDatabaseRetry: RetryPolicy = { attemptsMax: 8, backoffMinMs: 100, backoffMaxMs: 5_000 }
+const notAborted = new AbortController().signal
+
+export class OrderRun {
+  readonly #context: WorkflowContext
+  readonly #deps: RunDeps
+  readonly #key: OrderKey
+  readonly #undo: OrderStep<unknown>[] = []
+
+  constructor(context: WorkflowContext, deps: RunDeps, key: OrderKey) {
+    this.#context = context
+    this.#deps = deps
+    this.#key = key
+  }
+
+  /** Registers the reverse of an effect. Call it before the effect: a timeout does not say. */
+  pushUndo(step: OrderStep<unknown>): void {
+    this.#undo.push(step)
+  }
+
+  /** @throws AppError that the step failed with, after its attempts. */
+  async step<T>(step: OrderStep<T>): Promise<T> {
+    const outcome = await this.attempt(step)
+    if (outcome.ok) return outcome.value
+    throw fromWire(outcome.error)
+  }
+
+  /** Like `step`, with the failure as data. */
+  async attempt<T>(step: OrderStep<T>): Promise<StepOutcome<T>> {
+    return this.#context.step(step.name, () => this.#perform(step, step.name, true))
+  }
+
+  /** Like `attempt`, also when a cancel was asked for: for what ends a run. */
+  async attemptAlways<T>(step: OrderStep<T>): Promise<StepOutcome<T>> {
+    return this.#context.step(step.name, () => this.#perform(step, step.name, false))
+  }
+
+  /** A write to our own database that is recorded as done; asked patiently, it is never refused. */
+  async record<T>(name: string, write: () => Promise<T>): Promise<T> {
+    return this.#context.step(name, () => withRetry(ownDatabaseRetry, notAborted, write))
+  }
+
+  /** Several single steps at once. Waits for all of them; then throws the first failure. */
+  async all<const S extends readonly OrderStep<unknown>[]>(
+    steps: S,
+  ): Promise<{ -readonly [K in keyof S]: Awaited<ReturnType<S[K]['run']>> }> {
+    const specs = steps.map(
+      (step) => [step.name, () => this.#perform(step, step.name, true)] as const,
+    )
+    const outcomes = await this.#context.all(specs)
+    return outcomes.map((outcome) => {
+      if (outcome.ok) return outcome.value
+      throw fromWire(outcome.error)
+    }) as never
+  }
+
+  /**
+   * A step that must get through: round after round with growing waits. Only what a retry can help
+   * is tried again; a refusal for good, or the end of patience, is the outcome.
+   */
+  async persist<T>(step: OrderStep<T>): Promise<StepOutcome<T>> {
+    const { roundsMax, waitMinMs, waitMaxMs } = this.#deps.patience
+    for (let round = 1; ; round++) {
+      const key = round === 1 ? step.name : `${step.name}#${round}`
+      const outcome = await this.#context.step(key, () => this.#perform(step, key, false))
+      const again = !outcome.ok && isPassing(outcome.error) && round < roundsMax
+      if (!again) return outcome
+      await this.#context.sleep(Math.min(waitMaxMs, waitMinMs * 2 ** (round - 1)))
+    }
+  }
+
+  /** Undoes everything that was pushed, newest first. The first that cannot be undone is returned. */
+  async compensate(): Promise<WireError | undefined> {
+    for (let step = this.#undo.pop(); step !== undefined; step = this.#undo.pop()) {
+      const outcome = await this.persist(step)
+      if (!outcome.ok) return outcome.error
+    }
+    return undefined
+  }
+
+  /** Runs the attempts of a step and writes its events. Never throws for what the step does. */
+  async #perform<T>(
+    step: OrderStep<T>,
+    key: string,
+    cancellable: boolean,
+  ): Promise<StepOutcome<T>> {
+    const { name, service, tool } = step
+    const startedAt = performance.now()
+    const phase = await this.#event('step_started', key, { name, service, tool })
+    let attempts = 0
+    let outcome: StepOutcome<T>
+    try {
+      if (cancellable && phase === 'cancelling') throw cancelledByClient()
+      const value = await withRetry(
+        this.#deps.retry,
+        notAborted,
+        (attempt) => {
+          attempts = attempt
+          return step.run(attempt)
+        },
+        (error, attempt) => this.#logFailure(name, error, attempt),
+      )
+      outcome = { ok: true, value }
+    } catch (cause) {
+      outcome = { ok: false, error: toWire(cause) }
+    }
+    const report: StepReport = {
+      name,
+      service,
+      tool,
+      attempts,
+      durationMs: Math.round(performance.now() - startedAt),
+      ...describe(outcome),
+    }
+    await this.#event('step_finished', key, report)
+    return outcome
+  }
+
+  async #event(type: NewEvent['type'], key: string, data: unknown) {
+    const { orderId, round } = this.#key
+    const event = { orderId, round, key: `${round}:${key}:${type}`, type, data }
+    return withRetry(ownDatabaseRetry, notAborted, () => appendEvent(this.#deps.pool, event))
+  }
+
+  #logFailure(step: string, error: AppError, attempt: number): void {
+    const fields = { ...this.#key, step, attempt, code: error.code, err: error.cause ?? error }
+    this.#deps.log.warn(fields, 'step attempt failed')
+  }
+}
+
+export const cancelledByClient = () =>
+  new AppError('rejected', 'cancelled_by_client', 'The client cancelled the order')
+
+/** True when trying again later can help. */
+const isPassing = (error: WireError) => error.kind === 'unavailable' || error.kind === 'internal'
+
+type Described = Pick<StepReport, 'state' | 'result' | 'error' | 'agent'>
+
+/** Takes the agent's record out of the result: the answer shows it beside, not within. */
+function describe(outcome: StepOutcome<unknown>): Described {
+  if (!outcome.ok) return { state: 'failed', result: null, error: outcome.error }
+  if (typeof outcome.value !== 'object' || outcome.value === null) {
+    return { state: 'done', result: outcome.value }
+  }
+  const { agent, ...result } = outcome.value as { agent?: StepReport['agent'] | null }
+  return { state: 'done', result, ...(agent === undefined || agent === null ? {} : { agent }) }
+}
+
+/** The error behind anything that a run threw, as data. */
+export const failureOf = (cause: unknown): WireError => toWire(named(cause))

@@ -1,0 +1,110 @@
+/**
+ * What the services have in common: a database with its migrations, a model, tools behind `/mcp`,
+ * and a stop that finishes what runs. A service adds its configuration and its tools.
+ */
+import type { z } from 'zod'
+import { createTokenVerifier } from './access-tokens.ts'
+import type { AgentDeps } from './agent.ts'
+import { baseUrl, claudeConfig, databaseConfig, flag, integer, processConfig } from './config.ts'
+import { createPool, type Pool } from './db.ts'
+import { createLog, type Log } from './log.ts'
+import { mountMcp } from './mcp-server.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
+import { migrate, runSqlFile } from './migrate.ts'
+import { createModel } from './model.ts'
+import { readPrices } from './prices.ts'
+import type { RunningProcess } from './process.ts'
+import type { RetryPolicy } from './resilience.ts'
+import { createHttpProcess } from './service.ts'
+import type { Tool } from './tool.ts'
+
+export const toolServiceConfig = processConfig
+  .extend(databaseConfig.shape)
+  .extend(claudeConfig.shape)
+  .extend({
+    /** Base URL of the token issuer; its keys are at /.well-known/jwks.json. */
+    ISSUER_URL: baseUrl,
+    /** Own base URL: the audience that access tokens must carry. */
+    RESOURCE_URL: baseUrl,
+    /** Loads the demo data once the migrations are done. */
+    SEED_DEMO: flag.default(false),
+    MODEL_ATTEMPTS_MAX: integer(1, 10).default(3),
+    MODEL_BACKOFF_MIN_MS: integer(1, 60_000).default(1_000),
+    MODEL_BACKOFF_MAX_MS: integer(1, 60_000).default(10_000),
+  })
+export type ToolServiceConfig = Readonly<z.output<typeof toolServiceConfig>>
+
+export interface ServiceDeps extends AgentDeps {
+  readonly pool: Pool
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+export interface ToolServiceOptions<C extends ToolServiceConfig> {
+  readonly name: string
+  readonly version: string
+  readonly config: C
+  readonly migrations: URL
+  readonly seed: URL
+  readonly tools: (deps: ServiceDeps, config: C) => readonly Tool[]
+}
+
+/** How long a stop waits for one more in-flight call to end, at a time. */
+const drainPollMs = 50
+
+/** Starts a service: migrations, demo data, HTTP. Ready once the database answers. */
+export async function startToolService<C extends ToolServiceConfig>(
+  options: ToolServiceOptions<C>,
+): Promise<RunningProcess> {
+  const { name, config } = options
+  const log = createLog(name, config.LOG_LEVEL)
+  const metrics = createMetrics(name)
+  const pool = createPool(config.DATABASE_URL, config.DATABASE_POOL_MAX, log)
+  await migrate(pool, options.migrations)
+  if (config.SEED_DEMO) await runSqlFile(pool, options.seed)
+
+  const http = createHttpProcess({ log, metrics, checkReady: () => pool.query('select 1') })
+  const model = createModel(config, readPrices(), metrics)
+  const deps = { pool, log, metrics, model, retry: modelRetry(config) }
+  const mcp = mountMcp(http.app, {
+    name,
+    version: options.version,
+    resourceUrl: config.RESOURCE_URL,
+    issuer: config.ISSUER_URL,
+    tools: options.tools(deps, config),
+    verifyToken: createTokenVerifier({
+      issuer: config.ISSUER_URL,
+      audience: config.RESOURCE_URL,
+      keys: new URL('/.well-known/jwks.json', config.ISSUER_URL),
+    }),
+    log,
+    metrics,
+  })
+  await http.app.listen({ host: config.HOST, port: config.PORT })
+  log.info({ port: config.PORT, claudeMode: model.mode }, 'ready')
+
+  return {
+    stop: async () => {
+      http.drain()
+      await settled(http.inFlight, config.DRAIN_SECONDS * 1_000)
+      await mcp.close()
+      await http.app.close()
+      await pool.end()
+      log.info('stopped')
+    },
+  }
+}
+
+const modelRetry = (config: ToolServiceConfig): RetryPolicy => ({
+  attemptsMax: config.MODEL_ATTEMPTS_MAX,
+  backoffMinMs: config.MODEL_BACKOFF_MIN_MS,
+  backoffMaxMs: config.MODEL_BACKOFF_MAX_MS,
+})
+
+/** Waits until nothing is in flight, or until the time is up. */
+export async function settled(inFlight: () => number, timeoutMs: number): Promise<void> {
+  const until = Date.now() + timeoutMs
+  while (inFlight() > 0 && Date.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, drainPollMs))
+  }
+}

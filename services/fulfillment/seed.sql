@@ -1,0 +1,2 @@
+-- Nothing to seed: shipments come from orders alone.
+select 1;
