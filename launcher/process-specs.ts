@@ -36,11 +36,11 @@ export interface SpecOptions {
 }
 
 const replicaPortStep = 10
-/** Milliseconds a turn takes, roughly, when the models are real. */
+/** Milliseconds a turn takes with `--realistic`. */
 const realisticLatency = {
-  LATENCY_HAIKU_MS: '900',
-  LATENCY_SONNET_MS: '1800',
-  LATENCY_OPUS_MS: '3000',
+  LATENCY_HAIKU_MS: '200',
+  LATENCY_SONNET_MS: '800',
+  LATENCY_OPUS_MS: '2000',
 }
 /** Any key will do for the carrier stand-in; EasyPost's test keys begin like this. */
 const standinCarrierKey = 'EZTK-standin'
@@ -87,8 +87,8 @@ export function platformSpecs(options: SpecOptions): ProcessSpec[] {
       INVENTORY_URL: url('inventory'),
       FULFILLMENT_URL: url('fulfillment'),
       PUBLIC_URL: publicUrl,
+      ISSUER_URL: publicUrl,
       AUTH: 'off',
-      SEED_DEMO: 'true',
     }),
   })
 

@@ -35,7 +35,7 @@ export function createHttpProcess(options: {
   let inFlight = 0
   const app = fastify({
     loggerInstance: options.log as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: bodyBytesMax,
     requestTimeout: requestTimeoutMs,
     http: { headersTimeout: headersTimeoutMs },

@@ -52,22 +52,26 @@ export interface AddressCheck {
   readonly problems: readonly string[]
 }
 
-/** A shipment as the carrier keeps it. */
-export const carrierShipment = z
-  .object({
-    id: z.string().min(1),
-    rates,
-    selected_rate: rate.nullish(),
-    tracking_code: z.string().nullish(),
-    postage_label: z
-      .object({ label_url: z.string().nullish(), label_pdf_url: z.string().nullish() })
-      .nullish(),
-    refund_status: z.string().nullish(),
-  })
-  .transform((shipment): CarrierShipment => {
-    const { id, refund_status: refund } = shipment
-    return { id, rates: shipment.rates, postage: readPostage(shipment), refund: refundOf(refund) }
-  })
+const shipment = z.object({
+  id: z.string().min(1),
+  rates,
+  selected_rate: rate.nullish(),
+  tracking_code: z.string().nullish(),
+  postage_label: z
+    .object({ label_url: z.string().nullish(), label_pdf_url: z.string().nullish() })
+    .nullish(),
+  refund_status: z.string().nullish(),
+})
+
+/** A shipment as the carrier keeps it: `GET /v2/shipments/:id` and every write to it. */
+export const carrierShipment = shipment.transform(
+  (given): CarrierShipment => ({
+    id: given.id,
+    rates: given.rates,
+    postage: readPostage(given),
+    refund: refundOf(given.refund_status),
+  }),
+)
 
 export interface CarrierShipment {
   readonly id: string
@@ -103,15 +107,8 @@ function readRate(given: z.output<typeof rate>): CarrierRate[] {
 }
 
 /** @throws unavailable `carrier_unavailable` when postage was bought but its label is not there yet. */
-function readPostage(shipment: {
-  readonly selected_rate?: z.output<typeof rate> | null | undefined
-  readonly tracking_code?: string | null | undefined
-  readonly postage_label?:
-    | { readonly label_url?: string | null; readonly label_pdf_url?: string | null }
-    | null
-    | undefined
-}): Postage | undefined {
-  const { selected_rate: selected, tracking_code: trackingNumber, postage_label: label } = shipment
+function readPostage(given: z.output<typeof shipment>): Postage | undefined {
+  const { selected_rate: selected, tracking_code: trackingNumber, postage_label: label } = given
   if (!label && !trackingNumber) return undefined
   const labelUrl = label?.label_pdf_url ?? label?.label_url
   const costCents = selected ? centsOf(selected.rate) : undefined

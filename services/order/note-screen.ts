@@ -40,7 +40,7 @@ const signs: readonly RegExp[] = [
   /\b(mark|set|flag|treat|record|register|consider|count|log)\b.{0,40}\bas\s+(already\s+|fully\s+|pre-?)?(paid|free|approved|verified|validated|trusted|fulfilled|shipped|low[\s-]risk|vip)\b/s,
   /\b(set|change|reduce|lower|update|adjust|raise|increase)\b.{0,25}\b(price|total|cost|amount|limit|quantity|status|risk|stock|discount)\b.{0,20}\b(to|by|at|=)/s,
   /\b(apply|give|grant|issue)\b.{0,25}(\d+\s*(%|percent)|\bfull|\bstaff|\bemployee|\bmaximum)\s*(discount|refund|credit)\b/s,
-  /\b(waive|zero out|remove)\b.{0,20}\b(price|charge|total|fees?|costs?|payment|limit)\b/s,
+  /\b(waive|zero out|remove)\b.{0,20}\b(price|charge|total|fees?|costs?|payment|limit)\b(?!\s*(tags?|labels?|stickers?))/s,
   // Order about goods.
   /\b(ship|dispatch)\s+(me\s+|us\s+|out\s+|exactly\s+|another\s+|at least\s+|up to\s+)?(\d+|a hundred|a thousand|all|every)\b/,
   /\b(send|deliver|add|include|give|reserve|put)\s+(me\s+|us\s+|in\s+|exactly\s+)?(an?\s+|\d+\s*x?\s*)(extra|additional|more|free|bonus)\s+(units?|pieces?|items?|mugs?|trays?|lamps?|tables?|napkins?|products?|orders?)\b/,

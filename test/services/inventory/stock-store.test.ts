@@ -98,9 +98,7 @@ describe('stock', () => {
     })
 
     it('adds up counts of one sku that arrive at once', async () => {
-      await Promise.all(
-        Array.from({ length: 20 }, (_, i) => setStock(db.pool, count('cup', i))),
-      )
+      await Promise.all(Array.from({ length: 20 }, (_, i) => setStock(db.pool, count('cup', i))))
 
       await assertBooksBalance(db.pool)
     })

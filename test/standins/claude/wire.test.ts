@@ -256,11 +256,13 @@ describe('a caller', () => {
 
   it('gets the vendor’s errors for a wrong path, broken JSON and a body too big', async () => {
     const small = await startStandin({ bodyBytesMax: 500 })
-    const big = small.client.messages.create({ ...body, system: 'x'.repeat(500) })
 
     assert.equal((await post('/v1/nothing', { 'x-api-key': 'k' })).status, 404)
     assert.equal((await post('/v1/messages', { 'x-api-key': 'k' }, '{"model":')).status, 400)
-    await assert.rejects(big, { status: 413, type: 'request_too_large' })
+    await assert.rejects(small.client.messages.create({ ...body, system: 'x'.repeat(500) }), {
+      status: 413,
+      type: 'request_too_large',
+    })
     await small[Symbol.asyncDispose]()
   })
 })
