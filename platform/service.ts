@@ -2,7 +2,13 @@
  * The HTTP shell of every process: health, readiness, metrics, limits, problem answers, graceful
  * stop. What the process is for is mounted by its caller.
  */
-import { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, fastify } from 'fastify'
+import {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  fastify,
+  LogController,
+} from 'fastify'
 import { databaseFault } from './db.ts'
 import { AppError, invalid, named, policy, toWire, type WireError } from './errors.ts'
 import type { Log } from './log.ts'
