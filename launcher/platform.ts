@@ -27,7 +27,7 @@ export interface PlatformOptions {
   /** Added to every port. Default 0. */
   readonly portOffset?: number
   /** A server to make the databases on, instead of the embedded one. */
-  readonly adminDatabaseUrl?: string
+  readonly adminDatabaseUrl?: string | undefined
   /** Before each database and role name, for several platforms on one server. Default none. */
   readonly databasePrefix?: string
   /** The embedded server survives a power cut. Default true. */

@@ -159,13 +159,20 @@ function translate(cause: unknown): Error {
   if (cause instanceof jose.errors.JWTClaimValidationFailed) {
     return invalidToken(`claim ${cause.claim}`, cause)
   }
-  const unreachable =
-    cause instanceof jose.errors.JWKSTimeout || !(cause instanceof jose.errors.JOSEError)
-  if (unreachable && !(cause instanceof SyntaxError)) {
+  if (isIssuerFault(cause)) {
     return unavailable('issuer_unavailable', 'The keys of the token issuer cannot be fetched', {
       next: 'Try again in a few seconds.',
       cause,
     })
   }
   return invalidToken('signature or form', cause)
+}
+
+/** The keys could not be fetched; jose throws its base class for any answer but a 200 with JSON. */
+function isIssuerFault(cause: unknown): boolean {
+  if (!(cause instanceof jose.errors.JOSEError)) return !(cause instanceof SyntaxError)
+  const { JOSEError, JWKSInvalid, JWKSTimeout } = jose.errors
+  return (
+    cause.code === JOSEError.code || cause instanceof JWKSInvalid || cause instanceof JWKSTimeout
+  )
 }

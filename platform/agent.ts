@@ -250,7 +250,13 @@ class AgentLoop<V extends z.ZodObject> {
       return { ...result, content: output }
     } catch (cause) {
       record.ok = false
-      const { code, message, next = '' } = toWire(cause)
+      const { kind, code, message, next = '' } = toWire(cause)
+      if (kind === 'internal') {
+        this.#deps.log.error(
+          { agent: this.#spec.name, tool: name, err: cause },
+          'agent tool failed',
+        )
+      }
       return { ...result, is_error: true, content: `${code}: ${message} ${next}`.trim() }
     }
   }

@@ -43,8 +43,8 @@ export function readConfig<S extends z.ZodObject>(schema: S, env: Env): Readonly
 
 function readValue(name: string, env: Env, problems: string[]): string | undefined {
   const file = env[`${name}_FILE`]
-  if (file === undefined) return env[name]
-  if (env[name] !== undefined) {
+  if (!file) return env[name]
+  if (env[name]) {
     problems.push(`${name}: set either ${name} or ${name}_FILE, not both`)
     return undefined
   }

@@ -3,7 +3,11 @@
  * circuit breaker, and errors that come back as the AppError that the server threw. No retries:
  * the workflow step above owns them.
  */
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import {
+  Client,
+  InsufficientScopeError,
+  StreamableHTTPClientTransport,
+} from '@modelcontextprotocol/client'
 import type { z } from 'zod'
 import { AppError, denied, fromWire, invalid, isNamed, named, unavailable } from './errors.ts'
 import type { Metrics } from './metrics.ts'
@@ -15,6 +19,8 @@ const protocolVersion = '2026-07-28'
 const breakerFailuresMax = 10
 const breakerOpenMs = 2_000
 const breakerLevel = { closed: 0, half_open: 1, open: 2 } as const
+/** The SDK keeps `authorization` for itself, so a call's token travels to our fetch in this one. */
+const tokenHeader = 'x-baton-access-token'
 
 export interface CallOptions {
   /** Milliseconds this call may take, waiting included. */
@@ -78,7 +84,7 @@ async function connect(server: string, url: URL): Promise<Client> {
     { name: `baton-${server}-client`, version: '1' },
     { versionNegotiation: { mode: { pin: protocolVersion } } },
   )
-  await client.connect(new StreamableHTTPClientTransport(url), {
+  await client.connect(new StreamableHTTPClientTransport(url, { fetch: fetchWithToken }), {
     prior: {
       kind: 'modern',
       discover: {
@@ -91,6 +97,15 @@ async function connect(server: string, url: URL): Promise<Client> {
     },
   })
   return client
+}
+
+/** Each call carries a token of its own: the transport's own token is one per connection. */
+const fetchWithToken: typeof fetch = (url, init) => {
+  const headers = new Headers(init?.headers)
+  const token = headers.get(tokenHeader)
+  headers.delete(tokenHeader)
+  if (token !== null) headers.set('authorization', `Bearer ${token}`)
+  return fetch(url, { ...init, headers })
 }
 
 async function callOnce<I extends z.ZodObject, O extends z.ZodObject>(
@@ -110,7 +125,7 @@ async function callOnce<I extends z.ZodObject, O extends z.ZodObject>(
       signal: deadline(timeoutMs, signal),
       timeout: timeoutMs,
       maxTotalTimeout: timeoutMs,
-      headers: { authorization: `Bearer ${token}` },
+      headers: { [tokenHeader]: token },
     },
   )
   if (result.isError === true) throw toolError(result)
@@ -132,7 +147,7 @@ function toolError(result: { _meta?: object | undefined; content?: unknown }): A
 function translate(server: string, cause: unknown): AppError {
   if (isNamed(cause)) return named(cause)
   const { status, name, code } = cause as { status?: number; name?: string; code?: unknown }
-  if (status === 401 || status === 403) {
+  if (status === 401 || status === 403 || cause instanceof InsufficientScopeError) {
     return denied('call_refused', `${server} refused our access token`, { cause })
   }
   const timedOut = name === 'TimeoutError' || code === 'REQUEST_TIMEOUT'

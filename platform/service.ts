@@ -58,6 +58,9 @@ export function createHttpProcess(options: {
       inFlight -= 1
     })
   })
+  // A client that connected and never asked would hold the close for a minute; whoever stops the
+  // process has waited for what is in flight before.
+  app.addHook('preClose', async () => app.server.closeAllConnections())
   app.setErrorHandler((error, request, reply) => sendProblem(reply, error, request.id, options.log))
   app.setNotFoundHandler((request, reply) => {
     const error = new AppError('missing', 'no_such_route', `No ${request.method} ${request.url}`, {

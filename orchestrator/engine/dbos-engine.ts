@@ -44,6 +44,7 @@ export class DbosEngine implements Engine {
   /** Fresh for every process start: a reused id would let a second process take live runs. */
   readonly #executorId = randomUUID()
   readonly #pool: Pool
+  readonly #enginePool: Pool
   readonly #workflows = new Map<string, Registered>()
   readonly #stopping = new AbortController()
   #beating: Promise<void> = Promise.resolve()
@@ -51,11 +52,12 @@ export class DbosEngine implements Engine {
   constructor(options: DbosEngineOptions) {
     this.#options = options
     this.#pool = createPool(options.databaseUrl, leasePoolMax, options.log)
+    this.#enginePool = createPool(options.databaseUrl, options.poolMax, options.log)
     const { log } = options
     DBOS.setConfig({
       name: 'baton-orchestrator',
       systemDatabaseUrl: options.databaseUrl,
-      systemDatabasePoolSize: options.poolMax,
+      systemDatabasePool: this.#enginePool,
       executorID: this.#executorId,
       applicationVersion,
       enablePatching: true,
@@ -132,7 +134,7 @@ export class DbosEngine implements Engine {
     await dropLease(this.#pool, this.#executorId).catch((error: unknown) =>
       this.#options.log.warn({ err: error }, 'lease not dropped; it ends by itself'),
     )
-    await this.#pool.end()
+    await Promise.all([this.#pool.end(), this.#enginePool.end()])
   }
 
   async #beat(): Promise<void> {

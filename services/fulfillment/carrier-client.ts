@@ -103,7 +103,7 @@ export function createCarrierClient(options: CarrierOptions): CarrierClient {
     },
     quoteRates: (parcel, signal) => {
       const body = shipmentBody(warehouse, parcel)
-      return read(quote, { method: 'POST', path: '/beta/rates', body, signal })
+      return read(quote, { method: 'POST', path: '/beta/rates', body, signal }).catch(refusedQuote)
     },
     createShipment: (parcel, reference) => {
       const body = shipmentBody(warehouse, parcel, reference)
@@ -173,6 +173,14 @@ function readAnswer<S extends z.ZodType>(schema: S, body: unknown): z.output<S> 
 function refusedAddress(cause: unknown): AddressCheck {
   if (cause instanceof AppError && cause.code === 'address_refused') {
     return { deliverable: false, problems: [cause.message] }
+  }
+  throw cause
+}
+
+/** A parcel that the carrier will not rate is a parcel without offers. */
+function refusedQuote(cause: unknown): Quote {
+  if (cause instanceof AppError && cause.kind === 'rejected') {
+    return { rates: [], messages: [cause.message] }
   }
   throw cause
 }

@@ -5,7 +5,7 @@ with demo (sku, name, available, restock_date, request_id) as (
     ('DEF456', 'Oak tray', 3, null, 'b5e9a1d0-0001-4000-8000-000000000002'),
     ('DEF457', 'Walnut tray', 20, null, 'b5e9a1d0-0001-4000-8000-000000000003'),
     ('GHI789', 'Linen napkin', 0, current_date + 56, 'b5e9a1d0-0001-4000-8000-000000000004'),
-    ('JKL012', 'Glass carafe', 0, null, 'b5e9a1d0-0001-4000-8000-000000000005'),
+    ('JKL012', 'Brass candle holder', 0, null, 'b5e9a1d0-0001-4000-8000-000000000005'),
     ('MNO345', 'Stone table', 5, null, 'b5e9a1d0-0001-4000-8000-000000000006'),
     ('PQR678', 'Desk lamp', 20, null, 'b5e9a1d0-0001-4000-8000-000000000007')
 ),

@@ -13,12 +13,11 @@ export const inventoryConfig = toolServiceConfig.extend({
   AGENT_MODEL: z.string().min(1).default('claude-sonnet-5-5'),
   AGENT_EFFORT: z.enum(['low', 'medium', 'high']).default('medium'),
   AGENT_TURNS_MAX: integer(1, 50).default(defaultLimits.turnsMax),
-  AGENT_TOOL_CALLS_MAX: integer(1, 1_000).default(defaultLimits.toolCallsMax),
+  /** An order may have 100 short lines, and the agent asks two questions about each. */
+  AGENT_TOOL_CALLS_MAX: integer(1, 1_000).default(220),
   AGENT_TOKENS_MAX: integer(1_000, 10_000_000).default(defaultLimits.tokensMax),
   AGENT_COST_NANO_USD_MAX: integer(1, 1_000_000_000_000).default(defaultLimits.costNanoUsdMax),
-  AGENT_OUTPUT_TOKENS_PER_TURN_MAX: integer(256, 128_000).default(
-    defaultLimits.outputTokensPerTurnMax,
-  ),
+  AGENT_OUTPUT_TOKENS_PER_TURN_MAX: integer(256, 128_000).default(16_000),
   AGENT_TURN_MS: integer(100, 600_000).default(defaultLimits.turnMs),
   AGENT_RUN_MS: integer(100, 600_000).default(defaultLimits.runMs),
 })

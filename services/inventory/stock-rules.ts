@@ -3,6 +3,7 @@
  * judgement is followed. Pure functions over facts that the store has read.
  */
 import type { z } from 'zod'
+import type { AgentFailure } from '../../platform/agent.ts'
 import type * as contract from './contract.ts'
 
 export interface Line {
@@ -111,26 +112,38 @@ export function chooseOffer({ short, available, substitutes }: LineFacts): Offer
 }
 
 /**
- * Joins the database's numbers with an agent's judgement, if there is one. Numbers decide whether
- * the order can be served; the agent chooses among true offers and can only add care:
+ * Joins the database's numbers with an agent's judgement. Numbers decide whether the order can be
+ * served; the agent chooses among true offers and can only add care:
  *
  *     agent says     database covers    database is short
  *     available      available          short, noted
  *     short          review, noted      short
  *     review         review             review
- *     nothing        available          short
  */
-export function settle(facts: readonly LineFacts[], judgement?: Judgement): Settled {
-  const available = facts.every((line) => line.short === 0)
-  if (judgement === undefined) {
-    const lines = facts.map((line) => ({ ...line, offer: chooseOffer(line) }))
-    return { available, verdict: available ? 'available' : 'short', lines, reasons: [] }
-  }
+export function settle(facts: readonly LineFacts[], judgement: Judgement): Settled {
   const notes: string[] = []
   const verdict = weigh(facts, judgement, notes)
   const lines = facts.map((line) => ({ ...line, offer: followOffer(line, judgement, notes) }))
-  return { available, verdict, lines, reasons: clipReasons([...notes, ...judgement.reasons]) }
+  const reasons = clipReasons([...notes, ...judgement.reasons])
+  return { available: coversAll(facts), verdict, lines, reasons }
 }
+
+/**
+ * The rules' own answer, where no agent gave one. A model that refused the task has seen something
+ * that a person should see too; any other failure is ours, and the numbers stand.
+ */
+export function settleByRules(facts: readonly LineFacts[], failure: AgentFailure): Settled {
+  const available = coversAll(facts)
+  const numbers = available ? 'available' : 'short'
+  return {
+    available,
+    verdict: failure.code === 'refused' ? 'review' : numbers,
+    lines: facts.map((line) => ({ ...line, offer: chooseOffer(line) })),
+    reasons: clipReasons([`No agent looked at this order, rules did: ${failure.message}.`]),
+  }
+}
+
+const coversAll = (facts: readonly LineFacts[]): boolean => facts.every((line) => line.short === 0)
 
 function weigh(
   facts: readonly LineFacts[],
@@ -180,7 +193,11 @@ function isTrue(line: LineFacts, kind: Offer['kind'], substituteSku: string | nu
   }
 }
 
-/** As many reasons, and of each as much, as the contract carries. */
+/** Fits the contract: at most 8 reasons of at most 300 characters, none empty, valid Unicode. */
 export function clipReasons(reasons: readonly string[]): string[] {
-  return reasons.slice(0, reasonsMax).map((reason) => reason.slice(0, reasonCharactersMax))
+  return reasons
+    .map((reason) => reason.trim())
+    .filter((reason) => reason !== '')
+    .slice(0, reasonsMax)
+    .map((reason) => reason.slice(0, reasonCharactersMax).toWellFormed())
 }

@@ -4,7 +4,7 @@ import { implement, type Tool } from '../../platform/tool.ts'
 import type { StockAgent } from './agent.ts'
 import * as contract from './contract.ts'
 import { commitStock, holdStock, releaseStock } from './reservation-store.ts'
-import { lineFacts, mergeLines, settle } from './stock-rules.ts'
+import { lineFacts, mergeLines, settle, settleByRules } from './stock-rules.ts'
 import { findStock, findSubstitutes, setStock } from './stock-store.ts'
 
 /** Every tool of the service, over its database and its agent. */
@@ -26,7 +26,8 @@ function checkTools(pool: Pool, askAgent: StockAgent): Tool[] {
       const run = await askAgent({ orderId, round, lines: facts, known }, signal)
       if (run.by === 'agent')
         return { by: run.by, agent: run.record, ...settle(facts, run.verdict) }
-      return { by: run.by, agentFailure: run.reason, agent: run.record, ...settle(facts) }
+      const settled = settleByRules(facts, run.reason)
+      return { by: run.by, agentFailure: run.reason, agent: run.record, ...settled }
     }),
   ]
 }

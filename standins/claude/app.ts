@@ -49,7 +49,12 @@ export function createClaudeStandin(options: ClaudeStandinOptions = {}): Fastify
   app.addHook('preParsing', async (request) => {
     if (request.url.startsWith('/v1/')) checkCaller(request)
   })
-  app.addHook('preClose', async () => standin.courier.dropStalled())
+  app.addHook('preClose', async () => {
+    standin.courier.dropStalled()
+    await standin.journal.whenIdle()
+    // A connection that never carried a request does not count as idle and would delay the close.
+    app.server.closeAllConnections()
+  })
 
   app.setErrorHandler((cause, request, reply) => {
     const error = toApiError(cause)

@@ -46,6 +46,7 @@ export type FaultTarget = {
   readonly tools: ReadonlySet<string>
   readonly turn: number
   readonly final: boolean
+  readonly stream: boolean
 }
 
 /** Only an answer that has a verdict can have a bad one. */
@@ -97,6 +98,7 @@ function fits(fault: Fault, target: FaultTarget): boolean {
     return false
   if (fault.turn !== undefined && fault.turn !== target.turn) return false
   if (fault.tools?.some((tool) => !target.tools.has(tool))) return false
+  if (fault.kind === 'stream_error') return target.stream
   return target.final || !finalOnly.has(fault.kind)
 }
 

@@ -37,6 +37,7 @@ export type JournalEntry = {
 export class Journal {
   #entries: JournalEntry[] = []
   #inFlight = 0
+  #onIdle: (() => void)[] = []
 
   /** Opens an entry; it closes itself when the response ends, whichever way. */
   open(
@@ -71,6 +72,7 @@ export class Journal {
     this.#inFlight += 1
     response.once('close', () => {
       this.#inFlight -= 1
+      if (this.#inFlight === 0) for (const resolve of this.#onIdle.splice(0)) resolve()
       entry.durationMs = performance.now() - startedAt
       entry.status = response.headersSent ? response.statusCode : null
       if (entry.outcome !== 'in_flight') return
@@ -87,6 +89,12 @@ export class Journal {
   /** Requests whose response has not ended. */
   inFlight(): number {
     return this.#inFlight
+  }
+
+  /** Resolves when no request is in flight. Each of them ends by its own latency or stall limit. */
+  async whenIdle(): Promise<void> {
+    if (this.#inFlight === 0) return
+    await new Promise<void>((resolve) => this.#onIdle.push(resolve))
   }
 
   clear(): void {

@@ -111,6 +111,7 @@ function think(
     tools: clientTools(wanted),
     turn,
     final: healthy.stopReason === 'end_turn',
+    stream: wanted.stream === true,
   })
   if (entry !== null) {
     entry.model = model.id

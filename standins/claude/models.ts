@@ -8,7 +8,7 @@
 import type { ModelInfo } from '@anthropic-ai/sdk/resources/models'
 
 export type ModelLine = 'haiku' | 'sonnet' | 'opus'
-export type ThinkingType = 'adaptive' | 'between_tools' | 'disabled' | 'enabled'
+type ThinkingType = 'adaptive' | 'between_tools' | 'disabled' | 'enabled'
 
 export type StandinModel = {
   readonly id: string

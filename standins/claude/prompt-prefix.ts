@@ -17,7 +17,7 @@ const breakpointsMax = 4
 const billingHeader = 'x-anthropic-billing-header'
 
 export type Ttl = '5m' | '1h'
-export type PrefixBlock = {
+type PrefixBlock = {
   /** Hash of everything up to and including this block. */
   readonly hash: string
   /** Tokens up to and including this block. */

@@ -108,7 +108,6 @@ const messagesRequest = countRequest.extend({
 
 export type ContentBlockIn = z.infer<typeof contentBlock>
 export type MessageIn = z.infer<typeof message>
-export type ToolIn = z.infer<typeof tool>
 export type CountRequest = z.infer<typeof countRequest>
 export type MessagesRequest = z.infer<typeof messagesRequest>
 

@@ -1,11 +1,9 @@
-/** A TCP port that nobody listens on just now. */
+/** A port of 127.0.0.1 that nobody listens on just now. */
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 
-/** Asks the system for a port on loopback and gives it back at once: use it right away. */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
+  const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   server.close()

@@ -28,8 +28,8 @@ describe('check_inventory', () => {
   })
   after(() => db[Symbol.asyncDispose]())
   beforeEach(async () => {
-    await resetStock(db.pool, { cup: 5, tray: 3, walnut: 20, tin: 1, secret: 7 })
-    await db.pool.query(
+    await resetStock(db, { cup: 5, tray: 3, walnut: 20, tin: 1, secret: 7 })
+    await db.query(
       `update stock set restock_date = '2027-01-15' where sku = 'tray';
        insert into substitute values ('tray', 'tin', 1), ('tray', 'walnut', 2)`,
     )
@@ -41,7 +41,7 @@ describe('check_inventory', () => {
   async function check(lines: readonly Line[], turns: readonly ScriptedTurn[]) {
     const model = scriptedModel(turns)
     const askAgent = createStockAgent(agentDeps(model), settings)
-    const tool = inventoryTools(db.pool, askAgent).find(
+    const tool = inventoryTools(db, askAgent).find(
       ({ contract }) => contract.name === checkInventory.name,
     )
     const context = { signal: AbortSignal.timeout(10_000), traceId: 'trace', clientId: 'test' }
@@ -128,7 +128,7 @@ describe('check_inventory', () => {
   it('holds nothing', async () => {
     await check(cups, [verdict('available')])
 
-    assert.deepEqual(await unitsOf(db.pool, 'cup'), { available: 5, held: 0, committed: 0 })
+    assert.deepEqual(await unitsOf(db, 'cup'), { available: 5, held: 0, committed: 0 })
   })
 
   it('adds up lines of one sku', async () => {
@@ -205,7 +205,6 @@ describe('check_inventory', () => {
     const failures: readonly (readonly [string, string, readonly ScriptedTurn[]])[] = [
       ['stays unreadable', 'verdict_invalid', [answers('Sure!'), answers('It is there.')]],
       ['is cut off', 'truncated', [turn('max_tokens', [{ type: 'text', text: '{"verd' }])]],
-      ['is refused', 'refused', [turn('refusal', [])]],
       [
         'never comes',
         'turn_limit',
@@ -223,6 +222,14 @@ describe('check_inventory', () => {
         assert.deepEqual(output.lines[0]?.offer, { kind: 'substitute', substituteSku: 'walnut' })
       })
     }
+
+    it('sends the order to a person when it refused the task', async () => {
+      const { output } = await check(cups, [turn('refusal', [])])
+
+      assert.equal(output.by, 'rules')
+      assert.equal(output.agentFailure?.code, 'refused')
+      assert.equal(output.verdict, 'review')
+    })
   })
 
   describe('the tools of the agent', () => {

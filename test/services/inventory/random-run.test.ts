@@ -120,7 +120,7 @@ describe(`${operationsMax} random operations`, () => {
     db = await testDatabase('services/inventory/migrations')
   })
   after(() => db[Symbol.asyncDispose]())
-  beforeEach(() => resetStock(db.pool, firstUnits))
+  beforeEach(() => resetStock(db, firstUnits))
 
   /** The code of the refusal, or undefined; whatever is not a refusal is thrown. */
   async function run({ kind, orderId, requestId, lines }: Operation): Promise<string | undefined> {
@@ -128,10 +128,10 @@ describe(`${operationsMax} random operations`, () => {
     const [{ sku, quantity: available }] = lines as [Line]
     const count = { requestId, sku, available, reason: 'Counted', clientId: 'operator' }
     const calls = {
-      hold: () => holdStock(db.pool, key, lines),
-      release: () => releaseStock(db.pool, key),
-      commit: () => commitStock(db.pool, key),
-      set: () => setStock(db.pool, count),
+      hold: () => holdStock(db, key, lines),
+      release: () => releaseStock(db, key),
+      commit: () => commitStock(db, key),
+      set: () => setStock(db, count),
     }
     try {
       await calls[kind]()
@@ -155,9 +155,9 @@ describe(`${operationsMax} random operations`, () => {
 
     assert.equal(seen.size, 7, `every refusal came up: ${[...seen]}`)
     for (const sku of skus) {
-      assert.equal((await unitsOf(db.pool, sku))?.available, reference.available.get(sku), sku)
+      assert.equal((await unitsOf(db, sku))?.available, reference.available.get(sku), sku)
     }
-    await assertBooksBalance(db.pool)
+    await assertBooksBalance(db)
   })
 
   it('leave the books balanced when ten run at a time', async () => {
@@ -165,6 +165,6 @@ describe(`${operationsMax} random operations`, () => {
 
     while (operations.length > 0) await Promise.all(operations.splice(0, 10).map(run))
 
-    await assertBooksBalance(db.pool)
+    await assertBooksBalance(db)
   })
 })

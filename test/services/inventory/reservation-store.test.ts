@@ -18,16 +18,16 @@ describe('reservations', () => {
     db = await testDatabase('services/inventory/migrations')
   })
   after(() => db[Symbol.asyncDispose]())
-  beforeEach(() => resetStock(db.pool, { cup: 5, mug: 1, plate: 100 }))
+  beforeEach(() => resetStock(db, { cup: 5, mug: 1, plate: 100 }))
 
   const order = (round = 1): ReservationKey => ({ orderId: randomUUID(), round })
   const line = (sku: string, quantity: number): Line => ({ sku, quantity })
-  const hold = (key: ReservationKey, ...lines: Line[]) => holdStock(db.pool, key, lines)
-  const release = (key: ReservationKey) => releaseStock(db.pool, key)
-  const commit = (key: ReservationKey) => commitStock(db.pool, key)
-  const units = (sku: string) => unitsOf(db.pool, sku)
+  const hold = (key: ReservationKey, ...lines: Line[]) => holdStock(db, key, lines)
+  const release = (key: ReservationKey) => releaseStock(db, key)
+  const commit = (key: ReservationKey) => commitStock(db, key)
+  const units = (sku: string) => unitsOf(db, sku)
   const states = async () =>
-    (await db.pool.query(`select state from reservation order by state`)).rows.map((r) => r.state)
+    (await db.query(`select state from reservation order by state`)).rows.map((r) => r.state)
 
   describe('holding stock', () => {
     it('moves the units of every line from available to held', async () => {
@@ -36,7 +36,7 @@ describe('reservations', () => {
       assert.deepEqual(held, [line('cup', 2), line('plate', 40)])
       assert.deepEqual(await units('cup'), { available: 3, held: 2, committed: 0 })
       assert.deepEqual(await units('plate'), { available: 60, held: 40, committed: 0 })
-      await assertBooksBalance(db.pool)
+      await assertBooksBalance(db)
     })
 
     it('gives the last unit to exactly one of two orders that ask at once', async () => {
@@ -124,7 +124,7 @@ describe('reservations', () => {
 
     it('serves fifty orders at once over shared skus named in opposite orders', async () => {
       const wants = [line('cup', 1), line('mug', 1), line('plate', 1)]
-      await resetStock(db.pool, { cup: 50, mug: 50, plate: 50 })
+      await resetStock(db, { cup: 50, mug: 50, plate: 50 })
 
       await Promise.all(
         Array.from({ length: 50 }, (_, i) =>
@@ -135,11 +135,11 @@ describe('reservations', () => {
       for (const sku of ['cup', 'mug', 'plate']) {
         assert.deepEqual(await units(sku), { available: 0, held: 50, committed: 0 })
       }
-      await assertBooksBalance(db.pool)
+      await assertBooksBalance(db)
     })
 
     it('never sells more than there is when fifty orders want what thirty can have', async () => {
-      await resetStock(db.pool, { cup: 30, plate: 60 })
+      await resetStock(db, { cup: 30, plate: 60 })
 
       const results = await Promise.allSettled(
         Array.from({ length: 50 }, () => hold(order(), line('plate', 1), line('cup', 1))),
@@ -162,7 +162,7 @@ describe('reservations', () => {
       assert.deepEqual(first, [line('cup', 2), line('plate', 7)])
       assert.deepEqual(again, first)
       assert.deepEqual(await units('cup'), { available: 5, held: 0, committed: 0 })
-      await assertBooksBalance(db.pool)
+      await assertBooksBalance(db)
     })
 
     it('succeeds when nothing was reserved, and a late reserve is refused', async () => {
@@ -196,7 +196,7 @@ describe('reservations', () => {
     })
 
     it('leaves no stock held by a released order, whichever of the two comes first', async () => {
-      await resetStock(db.pool, { cup: 1_000, plate: 1_000 })
+      await resetStock(db, { cup: 1_000, plate: 1_000 })
       let refused = 0
 
       for (let race = 0; race < 200; race++) {
@@ -213,7 +213,7 @@ describe('reservations', () => {
       const nothingHeld = { available: 1_000, held: 0, committed: 0 }
       assert.deepEqual([await units('cup'), await units('plate')], [nothingHeld, nothingHeld])
       assert.ok(refused > 0, 'some releases came first')
-      await assertBooksBalance(db.pool)
+      await assertBooksBalance(db)
     })
   })
 
@@ -225,7 +225,7 @@ describe('reservations', () => {
       assert.deepEqual(await commit(key), [line('cup', 2), line('mug', 1)])
       assert.deepEqual(await commit(key), [line('cup', 2), line('mug', 1)])
       assert.deepEqual(await units('cup'), { available: 3, held: 0, committed: 2 })
-      await assertBooksBalance(db.pool)
+      await assertBooksBalance(db)
     })
 
     it('is refused when nothing is held', async () => {
@@ -249,7 +249,7 @@ describe('reservations', () => {
     })
 
     it('and releasing at once end in one of the two, never in both', async () => {
-      await resetStock(db.pool, { cup: 100 })
+      await resetStock(db, { cup: 100 })
 
       for (let race = 0; race < 50; race++) {
         const key = order()
@@ -258,7 +258,7 @@ describe('reservations', () => {
         assert.deepEqual(results.map((r) => r.status).sort(), ['fulfilled', 'rejected'])
       }
 
-      await assertBooksBalance(db.pool)
+      await assertBooksBalance(db)
     })
   })
 })

@@ -8,6 +8,7 @@ import {
   lineFacts,
   mergeLines,
   settle,
+  settleByRules,
   shortLines,
 } from '../../../services/inventory/stock-rules.ts'
 
@@ -138,21 +139,6 @@ describe('the offer of the rules', () => {
 })
 
 describe('settling a check', () => {
-  it('follows the database alone when no agent judged', () => {
-    const lines = [facts({ substitutes: [walnut] }), facts({ ...covered, sku: 'cup' })]
-
-    const settled = settle(lines)
-
-    assert.equal(settled.available, false)
-    assert.equal(settled.verdict, 'short')
-    assert.deepEqual(settled.reasons, [])
-    assert.deepEqual(
-      settled.lines.map(({ offer }) => offer.kind),
-      ['substitute', 'none'],
-    )
-    assert.equal(settle([covered]).verdict, 'available')
-  })
-
   it('agrees when both say the same', () => {
     assert.equal(settle([covered], judged('available')).verdict, 'available')
     assert.equal(settle([facts()], judged('short', { offer: 'wait' })).verdict, 'short')
@@ -245,7 +231,42 @@ describe('settling a check', () => {
   })
 })
 
+describe('settling a check without an agent', () => {
+  const down = { code: 'model_unavailable', message: 'Claude is overloaded' } as const
+
+  it('follows the database alone, and says why', () => {
+    const lines = [facts({ substitutes: [walnut] }), facts({ ...covered, sku: 'cup' })]
+
+    const settled = settleByRules(lines, down)
+
+    assert.equal(settled.available, false)
+    assert.equal(settled.verdict, 'short')
+    assert.deepEqual(
+      settled.lines.map(({ offer }) => offer.kind),
+      ['substitute', 'none'],
+    )
+    assert.deepEqual(settled.reasons, [
+      'No agent looked at this order, rules did: Claude is overloaded.',
+    ])
+    assert.equal(settleByRules([covered], down).verdict, 'available')
+  })
+
+  it('goes to a person when the model refused the task', () => {
+    const refused = { code: 'refused', message: 'The model refused the task' } as const
+
+    assert.equal(settleByRules([covered], refused).verdict, 'review')
+    assert.equal(settleByRules([facts()], refused).available, false)
+  })
+})
+
 describe('clipping reasons', () => {
+  it('drops empty ones and halves no character', () => {
+    assert.deepEqual(clipReasons([' ', ' Fine. ', `${'x'.repeat(299)}\u{1f600}`]), [
+      'Fine.',
+      `${'x'.repeat(299)}\ufffd`,
+    ])
+  })
+
   it('keeps eight reasons of 300 characters', () => {
     const clipped = clipReasons(Array.from({ length: 12 }, () => 'x'.repeat(400)))
 

@@ -83,11 +83,13 @@ describe('a scripted fault', () => {
   it('stream_error arrives as an error without a status', async () => {
     await standin.script({ kind: 'stream_error' })
 
+    assert.equal((await create()).stop_reason, 'end_turn') // not streamed: the fault waits
     await assert.rejects(stream(), { status: undefined, type: 'overloaded_error' })
   })
 
   it('stall keeps the client waiting until it gives up, before or after the headers', async () => {
     for (const start of [stream, (signal: AbortSignal) => create({}, { signal })]) {
+      await fetch(`${standin.url}/journal`, { method: 'DELETE' })
       await standin.script({ kind: 'stall' })
       const patience = new AbortController()
       const refused = assert.rejects(start(patience.signal), Anthropic.APIUserAbortError)
@@ -187,7 +189,14 @@ describe('a fault with a chance', () => {
     const queue = new FaultQueue()
     queue.seed(seed)
     queue.add([{ kind: 'refusal', chance: 0.3, times: 1000 }])
-    const target = { model, line: 'opus', tools: new Set<string>(), turn: 1, final: true }
+    const target = {
+      model,
+      line: 'opus',
+      tools: new Set<string>(),
+      turn: 1,
+      final: true,
+      stream: false,
+    }
     return Array.from({ length: 200 }, () => queue.take(target) !== null)
   }
 

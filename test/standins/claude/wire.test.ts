@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import Anthropic from '@anthropic-ai/sdk'
 import { betaZodTool } from '@anthropic-ai/sdk/helpers/beta/zod'
 import { z } from 'zod'
+import { createClaudeStandin } from '../../../standins/claude/app.ts'
 import type { Harness } from './support.ts'
-import { formatOf, startStandin, textOf, toolNamed } from './support.ts'
+import { formatOf, startStandin, textOf, toolNamed, until } from './support.ts'
 
 const model = 'claude-opus-5-5'
 const hello: Anthropic.MessageParam[] = [{ role: 'user', content: 'Hello' }]
@@ -294,6 +297,42 @@ describe('the journal', () => {
     )
 
     assert.doesNotMatch(JSON.stringify(await standin.journal()), /hush/)
+  })
+})
+
+describe('the test control', () => {
+  it('answers loopback callers only', async () => {
+    const app = createClaudeStandin()
+    for (const url of ['/journal', '/faults']) {
+      const far = await app.inject({ url, remoteAddress: '10.0.0.9' })
+      const near = await app.inject({ url, remoteAddress: '::1' })
+
+      assert.deepEqual([far.statusCode, near.statusCode], [403, 200])
+    }
+    await app.close()
+  })
+})
+
+describe('closing', () => {
+  it('does not wait for a connection that never carried a request', async () => {
+    const app = createClaudeStandin()
+    const url = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
+    const accepted = once(app.server, 'connection')
+    const socket = connect(Number(url.port), url.hostname)
+    await accepted
+    const ended = once(socket.resume(), 'close')
+
+    await app.close()
+    await ended
+  })
+
+  it('lets an answer in flight finish', async () => {
+    const slow = await startStandin({ latencyMs: { opus: 100 } })
+    const reply = slow.client.messages.create({ model, max_tokens: 100, messages: hello })
+    await until(async () => (await slow.journal()).inFlight === 1)
+
+    await slow[Symbol.asyncDispose]()
+    assert.equal((await reply).stop_reason, 'end_turn')
   })
 })
 

@@ -1,0 +1,107 @@
+/**
+ * Proposing a shipment: weigh, ask the carrier, let the agent choose, check its choice, store it.
+ * Rules come first and end what they can end, so that no model is asked about it.
+ */
+
+import type { AgentRun } from '../../platform/agent.ts'
+import type { Pool } from '../../platform/db.ts'
+import type { ShipmentAgent, ShipmentVerdict } from './agent.ts'
+import type { CarrierClient } from './carrier-client.ts'
+import { type Choice, checkChoice, chooseByRules, offerOf } from './offer-rules.ts'
+import { findProposal, type ShipmentKey, storeProposal } from './proposal-store.ts'
+import {
+  findingsBeforeQuote,
+  findingsOfCarrier,
+  isInternational,
+  type Offer,
+  type Proposal,
+  parcelWeightGrams,
+  type ShipmentRequest,
+} from './shipment-rules.ts'
+
+export interface ProposeDeps {
+  readonly pool: Pool
+  readonly carrier: CarrierClient
+  readonly askAgent: ShipmentAgent
+  /** The heaviest parcel that the carrier takes. */
+  readonly limitGrams: number
+  /** What the empty box weighs. */
+  readonly boxGrams: number
+}
+
+const reasonsMax = 8
+const reasonCharactersMax = 300
+
+/**
+ * Returns the stored proposal of this key, or makes and stores one. Of two at once, the first stored
+ * wins and both return it.
+ *
+ * @throws rejected `label_voided` when an undo came first, `shipment_changed` for other content.
+ * @throws unavailable when the carrier gives no answer; nothing is stored then.
+ */
+export async function proposeShipment(
+  deps: ProposeDeps,
+  key: ShipmentKey,
+  request: ShipmentRequest,
+  signal: AbortSignal,
+): Promise<Proposal> {
+  const known = await findProposal(deps.pool, key, request)
+  if (known !== undefined) return known
+  return storeProposal(deps.pool, key, request, await judge(deps, key, request, signal))
+}
+
+async function judge(
+  { carrier, askAgent, limitGrams, boxGrams }: ProposeDeps,
+  { orderId, round }: ShipmentKey,
+  request: ShipmentRequest,
+  signal: AbortSignal,
+): Promise<Proposal> {
+  const { lines, shipTo, shipBy, serviceLevel } = request
+  const weightGrams = parcelWeightGrams(lines, boxGrams)
+  const facts = { international: isInternational(shipTo), weightGrams, shipTo }
+  const stopped = findingsBeforeQuote(request, weightGrams, limitGrams)
+  if (stopped.length > 0) return { ...facts, ...settled, offers: [], findings: stopped }
+
+  const [check, quote] = await Promise.all([
+    carrier.verifyAddress(shipTo, signal),
+    carrier.quoteRates({ shipTo, lines, weightGrams }, signal),
+  ])
+  const today = new Date()
+  const offers = quote.rates.map((rate) => offerOf(rate, shipBy, today))
+  const findings = findingsOfCarrier(check, offers, quote.messages)
+  if (findings.length > 0) return { ...facts, ...settled, offers, findings }
+
+  const question = { orderId, round, request, weightGrams, check, offers }
+  const run = await askAgent(question, signal)
+  const choice =
+    run.by === 'agent'
+      ? checkChoice(run.verdict, offers, shipBy, serviceLevel)
+      : chooseByRules(offers, shipBy, serviceLevel)
+  return { ...facts, ...judgement(run, choice), offers, findings }
+}
+
+/** Rules have settled it: a person is needed, and no agent was asked. */
+const settled = {
+  by: 'rules',
+  verdict: 'review',
+  proposal: null,
+  reasons: [],
+  agent: null,
+} satisfies Partial<Proposal>
+
+/**
+ * Who chose what and why. An agent's `review` is passed on with what would be bought, so that a
+ * person can approve it.
+ */
+function judgement(run: AgentRun<ShipmentVerdict>, { offer, why }: Choice) {
+  const proposal: Offer = offer
+  if (run.by === 'rules') {
+    const { reason: agentFailure, record: agent } = run
+    return { by: run.by, verdict: 'propose' as const, proposal, reasons: why, agentFailure, agent }
+  }
+  const { verdict, reasons: given } = run.verdict
+  const reasons = [...why, ...given]
+    .slice(0, reasonsMax)
+    .map((reason) => reason.slice(0, reasonCharactersMax))
+  return { by: run.by, verdict, proposal, reasons, agent: run.record }
+}

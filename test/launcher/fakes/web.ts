@@ -1,0 +1,16 @@
+/** A tiny process of a platform: ready at once unless its environment says otherwise. */
+import { createServer } from 'node:http'
+
+const { PORT, FAKE = '' } = process.env
+console.log(JSON.stringify({ level: 'info', time: Date.now(), msg: 'starting', port: PORT }))
+if (FAKE === 'broken') {
+  console.error('DATABASE_URL: required')
+  process.exit(3)
+}
+if (FAKE === 'stubborn') process.on('SIGTERM', () => console.log('not now'))
+
+createServer((request, response) => {
+  if (request.url === '/readyz') response.writeHead(FAKE === 'unready' ? 503 : 200).end()
+  else if (request.url === '/env') response.end(JSON.stringify(process.env))
+  else process.exit(7)
+}).listen(Number(PORT), '127.0.0.1')
