@@ -134,7 +134,11 @@ export class Fleet {
     const nth = `restart ${recent.length + 1} of ${restartsMax}`
     say(`${describeExit(exit)}\n${exit.name}: ${nth} in ${waitMs / 1_000} s`)
     await delay(waitMs, undefined, { signal: this.#stopping.signal }).catch(() => {})
-    if (!this.#stopping.signal.aborted) this.#get(exit.name).start()
+    if (this.#stopping.signal.aborted) return
+    const managed = this.#get(exit.name)
+    managed.start()
+    // Another crash comes back here by itself.
+    await this.#ready(managed, this.#stopping.signal).catch(() => {})
   }
 
   #get(name: string): ManagedProcess {

@@ -1,14 +1,15 @@
 /** The orchestrator's two agents: one plans a run, one takes the final decision. Both only read. */
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { openAgent, runAgent } from '../platform/agent.ts'
 import {
   type AgentDeps,
+  type AgentDraft,
   type AgentLimits,
   type AgentRecord,
   type AgentSpec,
   agentTool,
-  runAgent,
-} from '../platform/agent.ts'
+} from '../platform/agent-types.ts'
 import { rejected } from '../platform/errors.ts'
 import {
   type Checks,
@@ -101,6 +102,55 @@ export async function makePlan(
   return { ...run.verdict, by: 'agent', refused, agent: run.record }
 }
 
+type DecideFile = Pick<CaseFile, 'facts' | 'proposals' | 'reservation'>
+
+const decideSpec = (settings: AgentSettings): AgentSpec<typeof decideVerdict> => ({
+  name: 'decide',
+  prompt: decidePrompt,
+  verdict: decideVerdict,
+  ...settings,
+})
+
+const decideTools = (key: OrderKey, file: DecideFile) => [
+  factsTool(key, file.facts),
+  caseTool(
+    key,
+    'get_proposals',
+    'Read what the validation, inventory and fulfillment agents proposed, with their reasons; ' +
+      'null where nobody was asked. Repeating the call returns the same.',
+    file.proposals,
+  ),
+  caseTool(
+    key,
+    'get_reservation',
+    'Read which stock is reserved for the order and the three checks that code made: reserved ' +
+      'equals ordered, address equals stored, total within limit. Repeating returns the same.',
+    file.reservation,
+  ),
+]
+
+/** What the deciding agent asks for is known before the answers are: its tools do not run yet. */
+const nothingYet: DecideFile = { facts: {}, proposals: {}, reservation: {} }
+
+export interface PreparedDecision {
+  readonly draft: AgentDraft | null
+  readonly agent: AgentRecord | null
+}
+
+/**
+ * Lets the deciding agent ask its questions while the proposals are being made. On most orders this
+ * takes a whole turn off the way to the decision; on an order that ends before it, it costs one.
+ */
+export async function prepareDecision(
+  deps: AgentDeps,
+  settings: AgentSettings,
+  key: OrderKey,
+): Promise<PreparedDecision> {
+  const tools = decideTools(key, nothingYet)
+  const draft = await openAgent(deps, decideSpec(settings), tools, key, neverAborted)
+  return { draft, agent: draft?.record ?? null }
+}
+
 export type DecideResult = FinalDecision & { agent: AgentRecord }
 
 /** Asks for the final decision and lets code move it towards safety. */
@@ -108,33 +158,13 @@ export async function decide(
   deps: AgentDeps,
   settings: AgentSettings,
   key: OrderKey,
-  file: Pick<CaseFile, 'facts' | 'proposals' | 'reservation'>,
+  file: DecideFile,
   checks: Checks,
+  prepared: PreparedDecision | null,
 ): Promise<DecideResult> {
-  const spec: AgentSpec<typeof decideVerdict> = {
-    name: 'decide',
-    prompt: decidePrompt,
-    verdict: decideVerdict,
-    ...settings,
-  }
-  const tools = [
-    factsTool(key, file.facts),
-    caseTool(
-      key,
-      'get_proposals',
-      'Read what the validation, inventory and fulfillment agents proposed, with their reasons; ' +
-        'null where nobody was asked. Repeating the call returns the same.',
-      file.proposals,
-    ),
-    caseTool(
-      key,
-      'get_reservation',
-      'Read which stock is reserved for the order and the three checks that code made: reserved ' +
-        'equals ordered, address equals stored, total within limit. Repeating returns the same.',
-      file.reservation,
-    ),
-  ]
-  const run = await runAgent(deps, spec, tools, key, neverAborted)
+  const tools = decideTools(key, file)
+  const draft = prepared?.draft ?? null
+  const run = await runAgent(deps, decideSpec(settings), tools, key, neverAborted, draft)
   const judged = run.by === 'agent' ? { verdict: run.verdict } : { failure: run.reason }
   return { ...finalDecision(checks, judged), agent: run.record }
 }

@@ -12,7 +12,7 @@ export interface AnswerSettings {
 
 /** Builds the answer of one order from its row and its events. */
 export async function buildAnswer(db: Db, row: OrderRow, settings: AnswerSettings) {
-  const reports = await readStepReports(db, row.orderId)
+  const reports = withoutAbsorbed(await readStepReports(db, row.orderId))
   const { summary } = row
   const agents = reports.flatMap((report) => (report.agent === undefined ? [] : [report.agent]))
   const costNanoUsd = agents.reduce((sum, agent) => sum + agent.costNanoUsd, 0)
@@ -44,7 +44,17 @@ export async function buildAnswer(db: Db, row: OrderRow, settings: AnswerSetting
   }
 }
 
-export type Answer = Awaited<ReturnType<typeof buildAnswer>>
+/** A decision that was prepared is part of the decision that followed, its tokens included. */
+function withoutAbsorbed(reports: readonly { round: number; report: StepReport }[]): StepReport[] {
+  const decided = new Set(
+    reports.flatMap(({ round, report }) =>
+      report.name === 'decide' && report.agent !== undefined ? [round] : [],
+    ),
+  )
+  return reports
+    .filter(({ round, report }) => report.name !== 'prepare_decision' || !decided.has(round))
+    .map(({ report }) => report)
+}
 
 export const labelUrl = (row: OrderRow, { publicUrl }: AnswerSettings): string =>
   `${publicUrl}/labels/${row.labelKey}.pdf`
@@ -76,6 +86,7 @@ function stepOf({ name, service, tool, state, attempts, durationMs, ...report }:
             stopReason: agent.stopReason,
             repaired: agent.repaired,
             toolCalls: agent.toolCalls,
+            durationMs: agent.durationMs,
           },
           usage: agent.usage,
           costUsd: formatUsd(agent.costNanoUsd),

@@ -81,12 +81,15 @@ export async function readEvents(
 }
 
 /** The reports of all steps that ended, in the order in which they ended. */
-export async function readStepReports(db: Db, orderId: string): Promise<StepReport[]> {
-  const found = await db.query<{ data: StepReport }>(
-    `select data from order_event
+export async function readStepReports(
+  db: Db,
+  orderId: string,
+): Promise<{ round: number; report: StepReport }[]> {
+  const found = await db.query<{ round: number; report: StepReport }>(
+    `select round, data as report from order_event
       where order_id = $1 and type = 'step_finished'
       order by seq`,
     [orderId],
   )
-  return found.rows.map((row) => row.data)
+  return found.rows
 }

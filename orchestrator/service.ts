@@ -1,7 +1,7 @@
 /** Composes the orchestrator: configuration, engine, issuer, callers, workflow, routes. */
 import { z } from 'zod'
 import { createTokenVerifier } from '../platform/access-tokens.ts'
-import { defaultLimits } from '../platform/agent.ts'
+import { defaultLimits } from '../platform/agent-types.ts'
 import {
   baseUrl,
   claudeConfig,

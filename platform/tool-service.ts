@@ -4,7 +4,7 @@
  */
 import type { z } from 'zod'
 import { createTokenVerifier } from './access-tokens.ts'
-import type { AgentDeps } from './agent.ts'
+import type { AgentDeps } from './agent-types.ts'
 import { baseUrl, claudeConfig, databaseConfig, flag, integer, processConfig } from './config.ts'
 import { createPool, type Pool } from './db.ts'
 import { createLog, type Log } from './log.ts'

@@ -10,12 +10,18 @@
  * done; a label that the carrier refuses for good takes the one way back (void, release, held).
  * Code between steps runs again after every crash, so it only rearranges data.
  */
-import type { AgentDeps } from '../../platform/agent.ts'
+import type { AgentDeps } from '../../platform/agent-types.ts'
 import type { McpCaller } from '../../platform/mcp-client.ts'
 import * as fulfillment from '../../services/fulfillment/contract.ts'
 import * as inventory from '../../services/inventory/contract.ts'
 import * as order from '../../services/order/contract.ts'
-import { type AgentSettings, decide, makePlan } from '../agents.ts'
+import {
+  type AgentSettings,
+  decide,
+  makePlan,
+  type PreparedDecision,
+  prepareDecision,
+} from '../agents.ts'
 import type { Workflow } from '../engine/seam.ts'
 import type { OrderRequest } from '../order-request.ts'
 import { commitOrder } from '../order-store.ts'
@@ -119,15 +125,17 @@ async function toEnding(
     return endByFindings(opened, [...opened.findings, reviewFindings.plan(plan.reasons)])
   }
 
-  // The three agents propose at the same time, read-only.
+  // The three agents propose at the same time, read-only; unless something already speaks against
+  // shipping, the deciding agent asks its questions meanwhile.
   const skip = new Set<string>(plan?.skip)
   if (planFacts.isShort) skip.add('propose_shipment')
-  const { validation, availability, shipment } = await propose(run, calls, opened, {
+  if (planFacts.isShort || early !== undefined) skip.add('prepare_decision')
+  const { proposals, prepared } = await propose(run, deps, calls, opened, {
     skip,
     shipTo,
     serviceLevel: plan?.serviceLevel ?? 'cheapest',
   })
-  const proposals = { validation, availability, shipment }
+  const { availability, shipment } = proposals
 
   const findings = [
     ...opened.findings,
@@ -153,7 +161,7 @@ async function toEnding(
         proposals: proposalsOf(proposals),
         reservation: { state: 'held', lines: reserved.value.lines, checks },
       }
-      return decide(deps.agent, deps.decideAgent, key, file, checks)
+      return decide(deps.agent, deps.decideAgent, key, file, checks, prepared)
     },
   })
   if (decision.decision !== 'ship') return endByDecision(opened, decision, proposals)
@@ -169,6 +177,7 @@ async function toEnding(
 
 async function propose(
   run: OrderRun,
+  deps: FlowDeps,
   calls: Calls,
   opened: Opened,
   {
@@ -180,7 +189,7 @@ async function propose(
     shipTo: NonNullable<Opened['shipTo']>
     serviceLevel: 'cheapest' | 'fastest'
   },
-): Promise<Proposals> {
+): Promise<{ proposals: Proposals; prepared: PreparedDecision | null }> {
   const { orderId, round, shipBy } = opened
   const key = { orderId, round }
   const lines = opened.lines.map(({ sku, quantity }) => ({ sku, quantity }))
@@ -189,6 +198,11 @@ async function propose(
     calls.toAgent('order', order.validateOrder, key),
     calls.toAgent('inventory', inventory.checkInventory, { ...key, lines }),
     calls.toAgent('fulfillment', fulfillment.proposeShipment, shipmentInput),
+    {
+      ...own('prepare_decision'),
+      run: () => prepareDecision(deps.agent, deps.decideAgent, key),
+      isShown: false,
+    },
   ].filter((step) => !skip.has(step.name))
   const results = await run.all(wanted)
   const resultOf = (name: string) => {
@@ -196,9 +210,12 @@ async function propose(
     return index < 0 ? null : results[index]
   }
   return {
-    validation: resultOf('validate_order') as Proposals['validation'],
-    availability: resultOf('check_inventory') as Proposals['availability'],
-    shipment: resultOf('propose_shipment') as Proposals['shipment'],
+    proposals: {
+      validation: resultOf('validate_order') as Proposals['validation'],
+      availability: resultOf('check_inventory') as Proposals['availability'],
+      shipment: resultOf('propose_shipment') as Proposals['shipment'],
+    },
+    prepared: resultOf('prepare_decision') as PreparedDecision | null,
   }
 }
 

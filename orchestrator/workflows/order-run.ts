@@ -35,6 +35,8 @@ export interface OrderStep<T> {
   readonly service: string
   readonly tool: string
   readonly run: (attempt: number) => Promise<T>
+  /** False: the result is the run's own business and is left out of what clients see. */
+  readonly isShown?: boolean
 }
 
 export type StepOutcome<T> = { ok: true; value: T } | { ok: false; error: WireError }
@@ -152,7 +154,7 @@ export class OrderRun {
       tool,
       attempts,
       durationMs: Math.round(performance.now() - startedAt),
-      ...describe(outcome),
+      ...describe(outcome, step.isShown ?? true),
     }
     await this.#event('step_finished', key, report)
     return outcome
@@ -179,13 +181,18 @@ const isPassing = (error: WireError) => error.kind === 'unavailable' || error.ki
 type Described = Pick<StepReport, 'state' | 'result' | 'error' | 'agent'>
 
 /** Takes the agent's record out of the result: the answer shows it beside, not within. */
-function describe(outcome: StepOutcome<unknown>): Described {
+function describe(outcome: StepOutcome<unknown>, isShown: boolean): Described {
   if (!outcome.ok) return { state: 'failed', result: null, error: outcome.error }
   if (typeof outcome.value !== 'object' || outcome.value === null) {
     return { state: 'done', result: outcome.value }
   }
   const { agent, ...result } = outcome.value as { agent?: StepReport['agent'] | null }
-  return { state: 'done', result, ...(agent === undefined || agent === null ? {} : { agent }) }
+  const shown = isShown ? result : null
+  return {
+    state: 'done',
+    result: shown,
+    ...(agent === undefined || agent === null ? {} : { agent }),
+  }
 }
 
 /** The error behind anything that a run threw, as data. */

@@ -5,14 +5,14 @@
  */
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { runAgent } from '../../platform/agent.ts'
 import {
   type AgentDeps,
   type AgentLimits,
   type AgentRun,
   type AgentTool,
   agentTool,
-  runAgent,
-} from '../../platform/agent.ts'
+} from '../../platform/agent-types.ts'
 import { denied } from '../../platform/errors.ts'
 import type { Effort } from '../../platform/model.ts'
 import type { AddressCheck } from './carrier-answers.ts'

@@ -3,7 +3,7 @@
  * Rules come first and end what they can end, so that no model is asked about it.
  */
 
-import type { AgentRun } from '../../platform/agent.ts'
+import type { AgentRun } from '../../platform/agent-types.ts'
 import type { Pool } from '../../platform/db.ts'
 import type { ShipmentAgent, ShipmentVerdict } from './agent.ts'
 import type { CarrierClient } from './carrier-client.ts'

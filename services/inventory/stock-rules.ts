@@ -3,7 +3,7 @@
  * judgement is followed. Pure functions over facts that the store has read.
  */
 import type { z } from 'zod'
-import type { AgentFailure } from '../../platform/agent.ts'
+import type { AgentFailure } from '../../platform/agent-types.ts'
 import type * as contract from './contract.ts'
 
 export interface Line {

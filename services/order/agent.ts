@@ -4,14 +4,14 @@
  */
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { runAgent } from '../../platform/agent.ts'
 import {
   type AgentDeps,
   type AgentLimits,
   type AgentRun,
   type AgentTool,
   agentTool,
-  runAgent,
-} from '../../platform/agent.ts'
+} from '../../platform/agent-types.ts'
 import type { Db } from '../../platform/db.ts'
 import { denied, missing } from '../../platform/errors.ts'
 import type { Effort } from '../../platform/model.ts'
@@ -99,7 +99,8 @@ function customerTools(db: Db, { orderId, customerId: ownId }: StoredOrder): Age
       name: 'recent_orders',
       description:
         'Read what else the customer ordered: the newest ten other orders, and how many were ' +
-        'opened within the last 24 hours with their total in US cents. This order is not counted.',
+        'opened within the last 24 hours (counted up to 1,000) with their total in US cents. This ' +
+        'order is not counted.',
       input: customerInput,
       run: async ({ customerId }) => {
         assertInOrder(customerId === ownId, 'customerId')

@@ -3,7 +3,7 @@
  * it may raise the risk or ask for a person, and it cannot clear a note that code finds suspicious.
  */
 import type { z } from 'zod'
-import type { AgentFailure, AgentRun } from '../../platform/agent.ts'
+import type { AgentFailure, AgentRun } from '../../platform/agent-types.ts'
 import type { OrderVerdict } from './agent.ts'
 import type { validateOrder } from './contract.ts'
 

@@ -1,6 +1,6 @@
 /** The order service: its configuration, and what it is made of. */
 import { z } from 'zod'
-import { defaultLimits } from '../../platform/agent.ts'
+import { defaultLimits } from '../../platform/agent-types.ts'
 import { integer } from '../../platform/config.ts'
 import type { RunningProcess } from '../../platform/process.ts'
 import { startToolService, toolServiceConfig } from '../../platform/tool-service.ts'

@@ -83,9 +83,9 @@ describe('a log line', () => {
 
     const coloured = createLineFormatter({ colours: true, names })
     const text = line({ level: 'warn', msg: 'slow', ms: 5 })
-    const escape = String.fromCharCode(27)
-    assert.ok(coloured('order', text).includes(escape))
-    assert.ok(!plain('order', text).includes(escape))
+    const escapeCharacter = String.fromCharCode(27)
+    assert.ok(coloured('order', text).includes(escapeCharacter))
+    assert.ok(!plain('order', text).includes(escapeCharacter))
     assert.notEqual(coloured('order', 'x').slice(0, 5), coloured('orchestrator', 'x').slice(0, 5))
   })
 })

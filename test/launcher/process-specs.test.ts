@@ -110,6 +110,6 @@ describe('the processes of the platform', () => {
 
   it('are slow only when that is wanted', () => {
     assert.equal(envOf('claude-standin').LATENCY_OPUS_MS, undefined)
-    assert.equal(envOf('claude-standin', {}, { realistic: true }).LATENCY_OPUS_MS, '3000')
+    assert.ok(Number(envOf('claude-standin', {}, { realistic: true }).LATENCY_OPUS_MS) > 0)
   })
 })

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { z } from 'zod'
+import { runAgent } from '../../platform/agent.ts'
 import {
   type AgentLimits,
   type AgentTool,
   agentTool,
   defaultLimits,
-  runAgent,
-} from '../../platform/agent.ts'
+} from '../../platform/agent-types.ts'
 import { invalid, rejected, unavailable } from '../../platform/errors.ts'
-import type { Block, Model } from '../../platform/model.ts'
+import type { Block, Model, TurnRequest } from '../../platform/model.ts'
 import {
   agentDeps,
   answers,
@@ -103,8 +103,8 @@ describe('an agent', () => {
     assert.deepEqual(first?.messages, [
       { role: 'user', content: [{ type: 'text', text: '<task>{"id":"task-1"}</task>' }] },
     ])
-    const prefix = (request: typeof first) =>
-      JSON.stringify({ ...request, messages: undefined, signal: undefined })
+    const prefix = (request: TurnRequest | undefined) =>
+      JSON.stringify({ ...request, messages: [] })
     assert.equal(prefix(first), prefix(second))
     assert.deepEqual(second?.messages.slice(0, 1), first?.messages)
   })

@@ -1,5 +1,5 @@
 /** Claude as a table of replies: a test writes down what the model says, turn by turn. */
-import type { AgentDeps } from '../../platform/agent.ts'
+import type { AgentDeps } from '../../platform/agent-types.ts'
 import { createLog } from '../../platform/log.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import type { Block, Model, TurnReply, TurnRequest } from '../../platform/model.ts'

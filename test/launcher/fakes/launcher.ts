@@ -10,4 +10,4 @@ await startPlatform({
   claude: { mode: 'standin' },
   specs: fakeSpecs(Number(portOffset)),
 })
-console.log('ready')
+process.stdout.write('ready\n')

@@ -2,12 +2,13 @@
 import { createServer } from 'node:http'
 
 const { PORT, FAKE = '' } = process.env
-console.log(JSON.stringify({ level: 'info', time: Date.now(), msg: 'starting', port: PORT }))
+const say = (line: string) => process.stdout.write(`${line}\n`)
+say(JSON.stringify({ level: 'info', time: Date.now(), msg: 'starting', port: PORT }))
 if (FAKE === 'broken') {
-  console.error('DATABASE_URL: required')
+  say('DATABASE_URL: required')
   process.exit(3)
 }
-if (FAKE === 'stubborn') process.on('SIGTERM', () => console.log('not now'))
+if (FAKE === 'stubborn') process.on('SIGTERM', () => say('not now'))
 
 createServer((request, response) => {
   if (request.url === '/readyz') response.writeHead(FAKE === 'unready' ? 503 : 200).end()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
+import { denied, rejected } from '../../../platform/errors.ts'
 import type { CarrierClient } from '../../../services/fulfillment/carrier-client.ts'
 import { readShipment } from '../../../services/fulfillment/label-store.ts'
 import { buyLabel } from '../../../services/fulfillment/labels.ts'
@@ -222,7 +223,6 @@ describe('a label', () => {
 
     it('is left to a later call when our key is refused', async () => {
       await propose()
-      const { denied } = await import('../../../platform/errors.ts')
       const refuse = async () => {
         throw denied('carrier_key_refused', 'No')
       }
@@ -367,7 +367,6 @@ describe('a label', () => {
     it('is marked when the carrier refuses to refund it', async () => {
       await propose()
       await buyLabel(process(), key)
-      const { rejected } = await import('../../../platform/errors.ts')
       const requestRefund = async () => {
         throw rejected('refund_refused', 'Too late')
       }
@@ -441,7 +440,7 @@ describe('a label', () => {
       await refuses(`state = 'buying'`, 'only_a_choice_is_bought')
       key = { orderId: randomUUID(), round: 1 }
       await propose()
-      await refuses(`state = 'bought', bought_at = now()`, 'label_is_whole')
+      await refuses(`bought_at = now()`, 'label_is_whole')
       await refuses(`state = 'bought'`, 'label_belongs_to_bought')
       await refuses(`carrier_shipment_id = 'shp_1'`, 'carrier_shipment_belongs_to_buying')
       await refuses(`carrier = null`, 'choice_is_whole')
@@ -454,7 +453,7 @@ describe('a label', () => {
       await buyLabel(process(), key)
       await refuses(`refund = 'requested'`, 'refund_belongs_to_voided_label')
       await refuses(`state = 'voided'`, 'voided_has_a_time')
-      await refuses(`tracking_number = null`, 'label_is_whole')
+      await refuses(`carrier_rate_id = null`, 'label_is_whole')
       await refuses(`state = 'buying'`, 'label_belongs_to_bought')
       await undoLabel(process(), key)
       await refuses(`state = 'bought'`, 'refund_belongs_to_voided_label')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, beforeEach, describe, it } from 'node:test'
-import { defaultLimits } from '../../../platform/agent.ts'
+import { defaultLimits } from '../../../platform/agent-types.ts'
 import { unavailable } from '../../../platform/errors.ts'
 import { toModelSchema } from '../../../platform/model.ts'
 import { createStockAgent, stockVerdict } from '../../../services/inventory/agent.ts'

@@ -11,6 +11,7 @@ import { inventoryConfig, startInventory } from '../../../services/inventory/ser
 import { createClaudeStandin } from '../../../standins/claude/app.ts'
 import { testDatabase } from '../../support/database.ts'
 import { freePort } from '../../support/free-port.ts'
+import { postToolCall } from '../../support/mcp-request.ts'
 import { type TestIssuer, testIssuer } from '../../support/test-issuer.ts'
 import { assertBooksBalance, unitsOf } from './stock-of.ts'
 
@@ -82,32 +83,6 @@ describe('the inventory service', () => {
         mcp.call(contract.setStock, { requestId, sku, available, reason: 'Counted' }, options()),
     }
   }
-
-  const rpc = (name: string, args: object, token?: string) =>
-    fetch(`${url}/mcp`, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        accept: 'application/json, text/event-stream',
-        'mcp-protocol-version': '2026-07-28',
-        'mcp-method': 'tools/call',
-        'mcp-name': name,
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      },
-      body: JSON.stringify({
-        jsonrpc: '2.0',
-        id: 1,
-        method: 'tools/call',
-        params: {
-          name,
-          arguments: args,
-          _meta: {
-            'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-            'io.modelcontextprotocol/clientCapabilities': {},
-          },
-        },
-      }),
-    })
 
   it('is ready, and tells Prometheus what it does', async () => {
     assert.equal((await fetch(`${url}/healthz`)).status, 200)
@@ -232,7 +207,7 @@ describe('the inventory service', () => {
     const token = await issuer.sign({ audience, clientId, scope: 'inventory:read', orderId })
     const args = { orderId, round: 1, lines: [{ sku: 'ABC123', quantity: 1 }] }
 
-    const response = await rpc('reserve_stock', args, token)
+    const response = await postToolCall(url, 'reserve_stock', args, token)
 
     assert.equal(response.status, 403)
     const challenge = response.headers.get('www-authenticate') ?? ''
@@ -248,14 +223,14 @@ describe('the inventory service', () => {
     const elsewhere = await issuer.sign({ audience: 'http://elsewhere.test', clientId, scope })
     const skus = ['ABC123']
 
-    const none = await rpc('get_stock', { skus })
+    const none = await postToolCall(url, 'get_stock', { skus })
 
     assert.equal(none.status, 401)
     assert.match(none.headers.get('www-authenticate') ?? '', /resource_metadata="/)
-    assert.equal((await rpc('get_stock', { skus }, 'abc')).status, 401)
-    assert.equal((await rpc('get_stock', { skus }, elsewhere)).status, 401)
+    assert.equal((await postToolCall(url, 'get_stock', { skus }, 'abc')).status, 401)
+    assert.equal((await postToolCall(url, 'get_stock', { skus }, elsewhere)).status, 401)
     const token = await issuer.sign({ audience: url, clientId, scope })
-    assert.equal((await rpc('get_stock', { skus }, token)).status, 200)
+    assert.equal((await postToolCall(url, 'get_stock', { skus }, token)).status, 200)
   })
 
   it('checks an order by rules while Claude is down', async () => {

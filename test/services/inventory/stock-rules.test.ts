@@ -92,6 +92,14 @@ describe('the facts of a line', () => {
     ])
   })
 
+  it('let a substitute cover exactly the units it has', () => {
+    const substitutes = [{ ...stock('tin', 4), insteadOf: 'tray' }]
+    const covers = (quantity: number) =>
+      lineFacts([line('tray', quantity)], [], substitutes)[0]?.substitutes[0]?.covers
+
+    assert.deepEqual([covers(4), covers(5)], [true, false])
+  })
+
   it('have no units of a sku that is not stocked', () => {
     assert.deepEqual(lineFacts([line('jar', 2)], [], []), [
       facts({ sku: 'jar', quantity: 2, available: 0, short: 2 }),

@@ -1,0 +1,108 @@
+/** What an agent is made of, what it may use, and what its run leaves behind. */
+import type { z } from 'zod'
+import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import type { Effort, Message, Model, ModelMode, TurnReply } from './model.ts'
+import type { Usage } from './prices.ts'
+import type { RetryPolicy } from './resilience.ts'
+
+/** A read-only tool offered to a model. `run` sees validated input and may throw AppErrors. */
+export interface AgentTool {
+  readonly name: string
+  readonly description: string
+  readonly input: z.ZodObject
+  readonly run: (input: never, signal: AbortSignal) => Promise<object>
+}
+
+/** Types the input of a tool by its schema. */
+export function agentTool<I extends z.ZodObject>(tool: {
+  readonly name: string
+  readonly description: string
+  readonly input: I
+  readonly run: (input: z.output<I>, signal: AbortSignal) => Promise<object>
+}): AgentTool {
+  return tool
+}
+
+export interface AgentLimits {
+  readonly turnsMax: number
+  readonly toolCallsMax: number
+  readonly tokensMax: number
+  readonly costNanoUsdMax: number
+  readonly outputTokensPerTurnMax: number
+  /** One model call, milliseconds. */
+  readonly turnMs: number
+  /** The whole run, milliseconds. */
+  readonly runMs: number
+}
+
+export const defaultLimits: AgentLimits = {
+  turnsMax: 6,
+  toolCallsMax: 24,
+  tokensMax: 200_000,
+  costNanoUsdMax: 500_000_000,
+  outputTokensPerTurnMax: 8_000,
+  turnMs: 30_000,
+  runMs: 60_000,
+}
+
+export interface AgentSpec<V extends z.ZodObject> {
+  readonly name: string
+  readonly model: string
+  readonly effort: Effort
+  /** The system prompt: constant, so that it is cached. */
+  readonly prompt: string
+  readonly verdict: V
+  readonly limits: AgentLimits
+}
+
+/** What a run used, for the order's answer and for explanations. */
+export interface AgentRecord {
+  readonly model: string
+  readonly mode: ModelMode
+  readonly turns: number
+  readonly stopReason: string
+  readonly repaired: boolean
+  readonly toolCalls: readonly { readonly name: string; readonly ok: boolean }[]
+  readonly usage: Usage
+  readonly costNanoUsd: number
+  readonly durationMs: number
+}
+
+export type AgentRun<V> =
+  | { readonly by: 'agent'; readonly verdict: V; readonly record: AgentRecord }
+  | { readonly by: 'rules'; readonly reason: AgentFailure; readonly record: AgentRecord }
+
+/** Why an agent gave no usable verdict. `code` is from a closed set. */
+export interface AgentFailure {
+  readonly code:
+    | 'verdict_invalid'
+    | 'truncated'
+    | 'refused'
+    | 'unknown_stop'
+    | 'turn_limit'
+    | 'tool_call_limit'
+    | 'token_limit'
+    | 'cost_limit'
+    | 'time_limit'
+    | 'model_unavailable'
+    | 'model_refused_request'
+  readonly message: string
+}
+
+/**
+ * A run paused after its first turn: plain data that can be recorded and finished later, elsewhere.
+ * The model has asked its questions; the tools that answer them have not run yet.
+ */
+export interface AgentDraft {
+  readonly messages: readonly Message[]
+  readonly pending: Pick<TurnReply, 'content' | 'stopReason'>
+  readonly record: AgentRecord
+}
+
+export interface AgentDeps {
+  readonly model: Model
+  readonly metrics: Metrics
+  readonly log: Log
+  readonly retry: RetryPolicy
+}

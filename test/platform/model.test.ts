@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
+import { fastify } from 'fastify'
+import { z } from 'zod'
+import { createMetrics } from '../../platform/metrics.ts'
+import { createModel, type Model, type TurnRequest, toModelSchema } from '../../platform/model.ts'
+import { costNanoUsd, readPrices } from '../../platform/prices.ts'
+import { createClaudeStandin } from '../../standins/claude/app.ts'
+import { freePort } from '../support/free-port.ts'
+
+const prices = readPrices()
+const never = new AbortController().signal
+const orderSchema = z.object({ orderId: z.uuid(), count: z.int().min(1).max(5) })
+const verdictSchema = z.object({
+  verdict: z.enum(['accept', 'review']),
+  risk: z.enum(['low', 'medium', 'high']),
+  noteContainsInstructions: z.boolean(),
+  reasons: z.array(z.string().max(300)).max(8),
+})
+const customerSchema = z.object({ customerId: z.string() })
+const tool = (name: string, schema: z.ZodType) => ({
+  name,
+  description: `The tool ${name}.`,
+  inputSchema: toModelSchema(schema),
+})
+const request: TurnRequest = {
+  model: 'claude-haiku-5-5',
+  effort: 'low',
+  outputTokensMax: 4_000,
+  system: `<role>${'Judge orders. '.repeat(300)}</role>`,
+  tools: [
+    tool('get_order', z.object({ orderId: z.string() })),
+    tool('find_customer', customerSchema),
+    tool('get_product', z.object({ sku: z.string() })),
+    tool('recent_orders', customerSchema),
+  ],
+  messages: [
+    {
+      role: 'user',
+      content: [
+        {
+          type: 'text',
+          text: '<task>{"orderId":"o-1","round":1,"customerId":"kim","skus":["MUG"]}</task>',
+        },
+      ],
+    },
+  ],
+  verdictSchema: toModelSchema(verdictSchema),
+}
+
+describe('a turn of Claude', () => {
+  const claude = createClaudeStandin()
+  let claudeUrl: string
+  let metrics: ReturnType<typeof createMetrics>
+  let model: Model
+
+  before(async () => {
+    claudeUrl = await claude.listen({ host: '127.0.0.1', port: 0 })
+  })
+  after(() => claude.close())
+  beforeEach(() => {
+    metrics = createMetrics('test')
+    model = createModel({ CLAUDE_MODE: 'standin', CLAUDE_URL: claudeUrl }, prices, metrics)
+  })
+  afterEach(() => fetch(`${claudeUrl}/faults`, { method: 'DELETE' }))
+
+  const setFault = (fault: object) =>
+    fetch(`${claudeUrl}/faults`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ faults: [fault] }),
+    })
+
+  it('comes with its content, its usage and the exact cost of it', async () => {
+    const reply = await model.turn(request, never)
+
+    assert.equal(reply.stopReason, 'tool_use')
+    assert.deepEqual(
+      reply.content.filter((block) => block.type === 'tool_use').map((block) => block.name),
+      ['get_order', 'find_customer', 'get_product', 'recent_orders'],
+    )
+    assert.equal(reply.content[0]?.type, 'thinking')
+    assert.ok(reply.usage.outputTokens > 0)
+    assert.equal(reply.costNanoUsd, costNanoUsd(prices, request.model, reply.usage))
+  })
+
+  it('reads tools and prompt from the cache the second time', async () => {
+    await model.turn(request, never)
+    const { usage } = await model.turn(request, never)
+
+    assert.ok(usage.cacheReadTokens > 512, JSON.stringify(usage))
+  })
+
+  it('is counted, with its mode on every metric', async () => {
+    await model.turn(request, never)
+    const recorded = await metrics.registry.getMetricsAsJSON()
+
+    for (const name of [
+      'claude_requests_total',
+      'claude_tokens_total',
+      'claude_cost_usd_total',
+      'claude_request_duration_seconds',
+      'claude_time_to_first_token_seconds',
+    ]) {
+      const labels = recorded.find((metric) => metric.name === name)?.values.at(0)?.labels
+      assert.equal(labels?.mode, 'standin', name)
+      assert.equal(labels?.model, 'claude-haiku-5-5', name)
+    }
+  })
+
+  const faults: readonly (readonly [object, string, string])[] = [
+    [{ kind: 'status', status: 529 }, 'unavailable', 'model_overloaded'],
+    [{ kind: 'status', status: 500 }, 'unavailable', 'model_overloaded'],
+    [{ kind: 'status', status: 429 }, 'unavailable', 'model_rate_limited'],
+    [{ kind: 'stream_error' }, 'unavailable', 'model_overloaded'],
+    [{ kind: 'status', status: 400 }, 'invalid', 'model_request_refused'],
+    [{ kind: 'status', status: 413 }, 'invalid', 'model_request_refused'],
+    [{ kind: 'status', status: 401 }, 'denied', 'model_key_refused'],
+    [{ kind: 'status', status: 403 }, 'denied', 'model_key_refused'],
+  ]
+  for (const [fault, kind, code] of faults) {
+    it(`fails as ${kind} ${code} for ${JSON.stringify(fault)}, and is not repeated here`, async () => {
+      await setFault(fault)
+
+      await assert.rejects(model.turn(request, never), { kind, code })
+      assert.equal((await model.turn(request, never)).stopReason, 'tool_use')
+    })
+  }
+
+  it('fails as unavailable when its stream breaks off', async () => {
+    await setFault({ kind: 'cut_stream' })
+
+    await assert.rejects(model.turn(request, never), { kind: 'unavailable' })
+  })
+
+  it('says how long Claude asks to wait', async () => {
+    await setFault({ kind: 'status', status: 429, retryAfterSeconds: 7 })
+
+    await assert.rejects(model.turn(request, never), { details: { retryAfterMs: 7_000 } })
+  })
+
+  it('ends at its deadline, also when the stream stalls in the middle', async () => {
+    await setFault({ kind: 'stall' })
+    const startedAt = performance.now()
+
+    await assert.rejects(model.turn(request, AbortSignal.timeout(100)), {
+      kind: 'unavailable',
+      code: 'model_deadline',
+    })
+    assert.ok(performance.now() - startedAt < 5_000)
+  })
+
+  it('fails as unavailable when nobody listens, and after many failures without trying', async () => {
+    const CLAUDE_URL = `http://127.0.0.1:${await freePort()}`
+    const away = createModel({ CLAUDE_MODE: 'standin', CLAUDE_URL }, prices, metrics)
+    const codes: string[] = []
+    for (let i = 0; i < 10; i++) {
+      await away.turn(request, never).catch((error: { code: string }) => codes.push(error.code))
+    }
+
+    assert.deepEqual([...new Set(codes)], ['model_unreachable', 'circuit_open'])
+  })
+})
+
+describe('the connection to Claude', () => {
+  const saved = process.env.ANTHROPIC_API_KEY
+  afterEach(() => {
+    if (saved === undefined) delete process.env.ANTHROPIC_API_KEY
+    else process.env.ANTHROPIC_API_KEY = saved
+  })
+
+  it('to a stand-in never carries the real key of the environment', async () => {
+    process.env.ANTHROPIC_API_KEY = 'sk-real-key'
+    const app = fastify({ forceCloseConnections: true })
+    const seen: string[] = []
+    app.post('/v1/messages', async ({ headers }, reply) => {
+      seen.push(JSON.stringify(headers))
+      return reply.code(400).send({ type: 'error', error: { type: 'invalid_request_error' } })
+    })
+    const CLAUDE_URL = await app.listen({ host: '127.0.0.1', port: 0 })
+    const model = createModel({ CLAUDE_MODE: 'standin', CLAUDE_URL }, prices, createMetrics('test'))
+
+    await assert.rejects(model.turn(request, never), { code: 'model_request_refused' })
+    await app.close()
+
+    assert.equal(seen.length, 1)
+    assert.doesNotMatch(seen.join(), /sk-real-key/)
+    assert.match(seen.join(), /offline-standin/)
+  })
+
+  it('needs the setting of its mode and never falls back to the other one', () => {
+    process.env.ANTHROPIC_API_KEY = 'sk-real-key'
+    const metrics = createMetrics('test')
+    const standin = { CLAUDE_URL: 'http://127.0.0.1:1' }
+    const live = { ANTHROPIC_API_KEY: 'sk-other-key' }
+
+    assert.throws(() => createModel({ CLAUDE_MODE: 'live', ...standin }, prices, metrics), /_KEY/)
+    assert.throws(() => createModel({ CLAUDE_MODE: 'standin', ...live }, prices, metrics), /_URL/)
+    assert.equal(createModel({ CLAUDE_MODE: 'live', ...live }, prices, metrics).mode, 'live')
+  })
+})
+
+describe('a schema for the model', () => {
+  it('closes objects and says limits in words, because the API takes none', () => {
+    const text = JSON.stringify(toModelSchema(orderSchema))
+
+    assert.match(text, /"additionalProperties":false/)
+    assert.doesNotMatch(text, /"(minimum|maximum|pattern)":/)
+    assert.match(text, /maximum: 5/)
+  })
+})
