@@ -18,21 +18,21 @@ const nodeMajor = 24
 /** The highest of our ports is 8100. */
 const portOffsetMax = 65_535 - 8_100
 
-const schema = z
-  .object({
-    PORT_OFFSET: z.coerce.number().int().min(0).max(portOffsetMax).default(0),
-    DATA_DIR: z.string().default('.data'),
-    ADMIN_DATABASE_URL: z
-      .url({ protocol: /^postgres(ql)?$/, error: 'must look like postgres://user:password@host/' })
-      .optional(),
-    CLAUDE_MODE: z.enum(['standin', 'live']).default('standin'),
-    ANTHROPIC_API_KEY: z.string().optional(),
-    LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
-  })
-  .refine((env) => env.CLAUDE_MODE !== 'live' || env.ANTHROPIC_API_KEY !== undefined, {
-    path: ['ANTHROPIC_API_KEY'],
-    message: 'CLAUDE_MODE=live needs a key; without it the stand-in answers (CLAUDE_MODE=standin)',
-  })
+const schema = z.object({
+  PORT_OFFSET: z.coerce
+    .number({ error: `must be a whole number from 0 to ${portOffsetMax}` })
+    .int()
+    .min(0)
+    .max(portOffsetMax)
+    .default(0),
+  DATA_DIR: z.string().default('.data'),
+  ADMIN_DATABASE_URL: z
+    .url({ protocol: /^postgres(ql)?$/, error: 'must look like postgres://user:password@host/' })
+    .optional(),
+  CLAUDE_MODE: z.enum(['standin', 'live']).default('standin'),
+  ANTHROPIC_API_KEY: z.string().optional(),
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+})
 
 /**
  * Checks flags and environment; an empty variable counts as unset.
@@ -45,6 +45,9 @@ export function readLauncherConfig(env: Env, flags: readonly string[]): Launcher
     .map((flag) => `${flag}: the only flag is --realistic`)
   const set = Object.entries(env).filter(([, value]) => value !== undefined && value !== '')
   const parsed = schema.safeParse(Object.fromEntries(set))
+  if (env.CLAUDE_MODE === 'live' && !env.ANTHROPIC_API_KEY) {
+    problems.push('ANTHROPIC_API_KEY: CLAUDE_MODE=live needs a key; the stand-in needs none')
+  }
   for (const { path, message } of parsed.error?.issues ?? []) {
     problems.push(`${path.join('.')}: ${message}`)
   }

@@ -12,7 +12,7 @@ import { scramVerifier } from './scram.ts'
 import { keepSecret, randomPassword } from './secret-file.ts'
 
 export const databaseNames = ['orders', 'inventory', 'fulfillment', 'orchestrator'] as const
-export type DatabaseName = (typeof databaseNames)[number]
+type DatabaseName = (typeof databaseNames)[number]
 /** Each with user and password: never log them. */
 export type DatabaseUrls = Readonly<Record<DatabaseName, string>>
 

@@ -36,7 +36,10 @@ async function run(
     if (signals.first.aborted) return undefined
     throw error
   })
-  if (platform === undefined) return 0
+  if (platform === undefined) {
+    say('Stopped before everything was ready')
+    return 0
+  }
   const orchestratorPort = basePorts.orchestrator + config.portOffset
   console.log(greeting({ orchestratorPort, claudeMode: config.claude.mode, seconds: seconds() }))
   const crash = await Promise.race([platform.exited, signals.stopped])

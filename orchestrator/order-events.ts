@@ -4,6 +4,7 @@ import type { Db } from '../platform/db.ts'
 import type { WireError } from '../platform/errors.ts'
 import type { agentRecord } from '../platform/tool.ts'
 import type { Phase } from './order-store.ts'
+import { storableJson } from './storable.ts'
 
 export const channel = 'order_event'
 
@@ -56,7 +57,7 @@ export async function appendEvent(db: Db, event: NewEvent): Promise<Phase> {
        on conflict (order_id, event_key) do nothing
      )
      select phase, pg_notify('${channel}', $1::text) from numbered`,
-    [orderId, key, round, type, JSON.stringify(data)],
+    [orderId, key, round, type, storableJson(data)],
   )
   const row = appended.rows[0]
   if (row === undefined) throw new Error(`No order ${orderId} to write an event of`)

@@ -3,6 +3,7 @@ import type { Db } from '../platform/db.ts'
 import { AppError, missing } from '../platform/errors.ts'
 import type { OrderRequest } from './order-request.ts'
 import type { Outcome, OutcomeSummary } from './outcome.ts'
+import { storableJson } from './storable.ts'
 
 export type Phase = 'open' | 'committed' | 'cancelling' | 'closed'
 
@@ -158,9 +159,9 @@ export async function commitOrder(db: Db, orderId: string, round: number): Promi
 }
 
 /**
- * The other side of the pivot. Repeating changes nothing.
+ * The other side of the pivot. Repeating changes nothing, also once the order has been cancelled.
  *
- * @throws rejected `too_late` when the order went forward or has ended.
+ * @throws rejected `too_late` when the order went forward or has ended otherwise.
  */
 export async function requestCancel(db: Db, orderId: string): Promise<void> {
   const moved = await db.query(
@@ -170,6 +171,7 @@ export async function requestCancel(db: Db, orderId: string): Promise<void> {
   )
   if (moved.rowCount === 1) return
   const { status } = await readOrder(db, orderId)
+  if (status === 'cancelled') return
   throw new AppError('rejected', 'too_late', `The order can no longer be cancelled: ${status}`, {
     next: 'Read the order to see how it goes on or ended.',
   })
@@ -188,7 +190,7 @@ export async function finishOrder(
         set status = $3, code = $4, summary = $5, finished_at = now(),
             phase = case when $3 = 'stuck' then phase else 'closed' end
       where order_id = $1 and round = $2 and status = 'running'`,
-    [orderId, round, end.outcome, end.code, end.summary],
+    [orderId, round, end.outcome, end.code, storableJson(end.summary)],
   )
 }
 

@@ -96,13 +96,24 @@ export class OrderWatch {
     client.on('notification', ({ payload }) => {
       for (const listener of this.#listeners.get(payload ?? '') ?? []) listener()
     })
-    client.once('error', (error) => {
-      this.#log.warn({ err: error }, 'lost the event connection; connecting again')
-      void this.#reconnect()
-    })
-    await client.connect()
-    await client.query(`listen ${channel}`)
+    // One lost connection is told of twice; an error that nobody hears would end the process.
+    client.on('error', (error) => this.#lost(client, error))
+    try {
+      await client.connect()
+      await client.query(`listen ${channel}`)
+    } catch (error) {
+      void client.end().catch(() => {})
+      throw error
+    }
     this.#client = client
+    if (this.#stopping.signal.aborted) await client.end()
+  }
+
+  #lost(client: pg.Client, error: Error): void {
+    if (this.#client !== client) return
+    this.#client = undefined
+    this.#log.warn({ err: error }, 'lost the event connection; connecting again')
+    void this.#reconnect()
   }
 
   async #reconnect(): Promise<void> {

@@ -20,7 +20,8 @@ import {
 import { addUsage, noUsage, type Usage } from './prices.ts'
 import { deadline, withRetry } from './resilience.ts'
 
-const toolResultCharactersMax = 16_000
+/** Room for an order of 100 lines with long names. */
+const toolResultCharactersMax = 64_000
 const repairsMax = 1
 
 /** The state of one run: lives from the first turn to the verdict. */

@@ -150,6 +150,9 @@ function translate(server: string, cause: unknown): AppError {
   if (status === 401 || status === 403 || cause instanceof InsufficientScopeError) {
     return denied('call_refused', `${server} refused our access token`, { cause })
   }
+  if (status !== undefined && status >= 400 && status < 500 && status !== 429) {
+    return invalid('call_malformed', `${server} refused our request as malformed`, { cause })
+  }
   const timedOut = name === 'TimeoutError' || code === 'REQUEST_TIMEOUT'
   return unavailable(
     timedOut ? 'deadline_exceeded' : 'dependency_unavailable',

@@ -66,7 +66,7 @@ export function mountMcp(app: FastifyInstance, endpoint: McpEndpoint): McpHttpHa
   })
 
   app.get('/.well-known/oauth-protected-resource/mcp', async () => ({
-    resource: resourceOf(endpoint).href,
+    resource: endpoint.resourceUrl,
     authorization_servers: [endpoint.issuer],
     scopes_supported: [...new Set(tools.map((tool) => tool.contract.scope))].sort(),
     bearer_methods_supported: ['header'],

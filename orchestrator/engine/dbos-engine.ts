@@ -1,4 +1,4 @@
-/** The seam on DBOS Transact. The only file that knows it; pinned exactly, see docs/decisions. */
+/** The seam on DBOS Transact, pinned exactly. Only this file and dbos-context.ts know it. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DBOS } from '@dbos-inc/dbos-sdk'
@@ -6,8 +6,10 @@ import { DBOS } from '@dbos-inc/dbos-sdk'
 import { DBOSExecutor } from '@dbos-inc/dbos-sdk/internal/dbos-executor'
 import { createPool, type Pool } from '../../platform/db.ts'
 import type { Log } from '../../platform/log.ts'
+import { createContext } from './dbos-context.ts'
+import { withLaunchLock } from './launch-lock.ts'
 import { beatMs, dropLease, reapDeadExecutors, renewLease } from './lease.ts'
-import type { Engine, RunState, Workflow, WorkflowContext } from './seam.ts'
+import type { Engine, RunState, Workflow } from './seam.ts'
 
 /** Never changes with the code: a change of workflow code goes through `patch`. */
 const applicationVersion = 'baton-1'
@@ -15,7 +17,6 @@ const queueName = 'orders'
 const queuePollMs = 100
 /** A run that crashes its process again and again stops being retried. */
 const recoveriesMax = 50
-const signalPollMs = 1_000
 const leasePoolMax = 2
 
 const runStates: Readonly<Record<string, RunState>> = {
@@ -71,14 +72,14 @@ export class DbosEngine implements Engine {
   }
 
   register<I>(name: string, workflow: Workflow<I>): void {
-    const run = (input: unknown) => workflow(createContext(), input as I)
+    const run = (input: unknown) => workflow(createContext(this.#options.log), input as I)
     const options = { name, maxRecoveryAttempts: recoveriesMax }
     this.#workflows.set(name, DBOS.registerWorkflow(run, options))
   }
 
   async launch(): Promise<void> {
     await renewLease(this.#pool, this.#executorId)
-    await DBOS.launch()
+    await withLaunchLock(this.#pool, () => DBOS.launch())
     await DBOS.registerQueue(queueName, {
       workerConcurrency: this.#options.queueConcurrency,
       minPollingIntervalMs: queuePollMs,
@@ -114,7 +115,8 @@ export class DbosEngine implements Engine {
 
   async result(runId: string, timeoutMs: number): Promise<boolean> {
     const options = { timeoutSeconds: timeoutMs / 1_000, pollingIntervalMs: 50 }
-    await DBOS.getResult(runId, options)
+    // A failed run throws its error here, but it has ended as well.
+    await DBOS.getResult(runId, options).catch(() => {})
     const state = await this.status(runId)
     return state === 'done' || state === 'failed'
   }
@@ -158,23 +160,4 @@ export class DbosEngine implements Engine {
 async function recover(executorIds: string[]): Promise<number> {
   const handles = await DBOSExecutor.globalInstance?.recoverPendingWorkflows(executorIds)
   return handles?.length ?? 0
-}
-
-function createContext(): WorkflowContext {
-  const step = <T>(name: string, run: () => Promise<T>) => DBOS.runStep(run, { name })
-  return {
-    runId: DBOS.workflowID ?? '',
-    step,
-    all: async (steps) => {
-      const started = steps.map(([name, run]) => step(name, run))
-      const settled = await Promise.allSettled(started)
-      const failed = settled.find((result) => result.status === 'rejected')
-      if (failed !== undefined) throw failed.reason
-      return settled.map((result) => (result as PromiseFulfilledResult<unknown>).value) as never
-    },
-    sleep: (ms) => DBOS.sleep(ms),
-    wait: (topic, timeoutMs) =>
-      DBOS.recv(topic, { timeoutSeconds: timeoutMs / 1_000, pollingIntervalMs: signalPollMs }),
-    progress: (value) => DBOS.setEvent('progress', value),
-  }
 }

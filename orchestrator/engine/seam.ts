@@ -11,7 +11,10 @@ export interface WorkflowContext {
 
   /**
    * One durable unit. At least once: a step in flight at a crash runs again, so its effect carries
-   * a key of its own. It returns its failures as data; what it throws ends the run as failed.
+   * a key of its own. What it throws comes back as the same AppError on every later run.
+   *
+   * When this process has lost the run, this and every other call here fails with one and the same
+   * error before it does anything. Let it pass: the run goes on elsewhere.
    */
   step<T>(name: string, run: () => Promise<T>): Promise<T>
 

@@ -13,6 +13,7 @@ import {
   type OutcomeSummary,
   type Warning,
 } from '../outcome.ts'
+import { storable } from '../storable.ts'
 import type { Calls } from './calls.ts'
 import type { FinalDecision } from './decide-rules.ts'
 import { type Opened, type Proposals, shortageOf } from './facts.ts'
@@ -127,11 +128,11 @@ export function endFulfilled(
 }
 
 /** After the pivot nothing is undone: a person resumes it. */
-export const endStuck = (error: WireError): Ending => ({
-  ...endByError(error),
-  outcome: 'stuck',
-  undo: false,
-})
+export function endStuck(error: WireError): Ending {
+  const { code, summary } = endByError(error)
+  const decision = { ...summary.decision, outcome: 'stuck' as const }
+  return { outcome: 'stuck', code, summary: { ...summary, decision }, undo: false }
+}
 
 const end = (outcome: Outcome, code: string | null, summary: OutcomeSummary): Ending => ({
   outcome,
@@ -174,7 +175,7 @@ export async function finishRun(
   const close = calls.to('order', closeOrder, {
     ...key,
     outcome: ending.outcome,
-    reason: ending.summary.message.slice(0, 2_000),
+    reason: storable(ending.summary.message.slice(0, 2_000)),
     ...(ending.code === null ? {} : { code: ending.code }),
   })
   const isStuck = ending.outcome === 'stuck'

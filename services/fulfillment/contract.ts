@@ -2,8 +2,12 @@
  * The fulfillment service's only door: from a priced order to a carrier's label.
  *
  * Codes as findings of a proposal: `too_heavy`, `no_service`, `address_refused`. As errors:
- * `no_proposal`, `label_voided` (an undo came first: a late label is refused), `address_refused`,
+ * `no_proposal`, `label_voided` (an undo came first: a late proposal or label is refused),
+ * `shipment_changed` (another content was proposed under this key), `address_refused`,
  * `no_service`, `rate_changed` (the carrier's price rose above the stored proposal), `no_shipment`.
+ * Passing: `carrier_unavailable`, `label_unavailable`, `purchase_under_way` (voided all the same:
+ * ask again whether a label must be refunded). For an operator: `carrier_key_refused`,
+ * `carrier_unpaid`.
  */
 import { z } from 'zod'
 import {
@@ -51,7 +55,9 @@ export const proposeShipment = defineTool({
   }),
   output: z.object({
     by: judgedBy,
+    /** `review` when the agent asks for a person; what rules object to is in `findings`. */
     verdict: z.enum(['propose', 'review']),
+    /** What generate_label would buy, after a `review`, too; null when there is nothing to buy. */
     proposal: offer.nullable(),
     international: z.boolean(),
     weightGrams: z.int(),

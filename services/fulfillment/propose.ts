@@ -80,10 +80,10 @@ async function judge(
   return { ...facts, ...judgement(run, choice), offers, findings }
 }
 
-/** Rules have settled it: a person is needed, and no agent was asked. */
+/** Rules have settled it by a finding, and no agent was asked: nobody's doubt, so no `review`. */
 const settled = {
   by: 'rules',
-  verdict: 'review',
+  verdict: 'propose',
   proposal: null,
   reasons: [],
   agent: null,

@@ -28,7 +28,7 @@ export const fulfillmentConfig = toolServiceConfig.extend({
   /** The heaviest parcel that the carrier takes, box included. */
   CARRIER_LIMIT_GRAMS: integer(1, 1_000_000).default(30_000),
   /** One call to the carrier. */
-  CARRIER_TIMEOUT_MS: integer(100, 60_000).default(10_000),
+  CARRIER_TIMEOUT_MS: integer(100, 60_000).default(8_000),
   /** Attempts and waits of safe reads; nothing else is retried here. */
   CARRIER_ATTEMPTS_MAX: integer(1, 10).default(3),
   CARRIER_BACKOFF_MIN_MS: integer(1, 10_000).default(200),

@@ -3,7 +3,7 @@
  *
  * Codes: `out_of_stock` (details.lines says which), `reservation_released` (an undo came first: a
  * late reserve is refused), `reservation_changed` (same order and round, other lines),
- * `already_committed`, `not_reserved`, `unknown_sku`.
+ * `already_committed`, `not_reserved`, `unknown_sku`, `request_changed` (same requestId, other count).
  */
 import { z } from 'zod'
 import {

@@ -2,7 +2,9 @@
  * The order service's only door: who orders what, at which price, to which address.
  *
  * Codes: `order_closed` (the round was closed before, a late open is refused), `order_changed` (the
- * round was opened with other content), `missing` kinds `no_such_order`, `no_such_customer`.
+ * round was opened with other content), `no_such_order`, `bad_cursor`. As findings: `unknown_sku`,
+ * `discontinued_sku`, `unknown_customer`, `ambiguous_customer`, `blocked_customer`, `no_address`,
+ * `over_limit`.
  */
 import { z } from 'zod'
 import {
@@ -55,9 +57,10 @@ export const address = z.strictObject({
   country: z.string().regex(/^[A-Z]{2}$/, 'two capital letters, such as US'),
 })
 
+const customerId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'letters, digits, dash, underscore')
 /** A customer by id, or by name (and e-mail where the name alone is not unique). */
 export const customerRef = z.union([
-  z.strictObject({ id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/) }),
+  z.strictObject({ id: customerId }),
   z.strictObject({ name: printable(100), email: z.email().max(200).optional() }),
 ])
 
@@ -202,7 +205,7 @@ export const findOrders = defineTool({
   bound: 'none',
   annotations: readsOnly,
   input: z.object({
-    customerId: z.string().max(64).optional(),
+    customerId: customerId.optional(),
     status: z.enum(['open', ...outcome.options]).optional(),
     limit: z.int().min(1).max(100).default(20),
     cursor: z.string().max(200).optional(),

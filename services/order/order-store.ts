@@ -106,7 +106,10 @@ export async function recordClosed(db: Db, closing: Closing): Promise<Outcome> {
            outcome_code = excluded.outcome_code,
            outcome_reason = excluded.outcome_reason
        where o.status = 'open'`,
-    [orderId, round, outcome, code, reason],
+    // Postgres text has no NUL; an order must not stay open because of one in somebody's words.
+    [orderId, round, outcome, code, reason].map((value) =>
+      typeof value === 'string' ? value.replaceAll('\u0000', '') : value,
+    ),
   )
   if (closed.rowCount === 1) return outcome
   // A statement of its own, because the first one's snapshot may be older than the other close.

@@ -37,12 +37,18 @@ describe('the settings of npm start', () => {
   })
 
   it('are refused with every problem at once', () => {
-    const env = { PORT_OFFSET: '-1', ADMIN_DATABASE_URL: 'mysql://x', LOG_LEVEL: 'loud' }
+    const env = {
+      PORT_OFFSET: '-1',
+      ADMIN_DATABASE_URL: 'mysql://x',
+      LOG_LEVEL: 'loud',
+      CLAUDE_MODE: 'live',
+    }
+    const names = ['PORT_OFFSET', 'ADMIN_DATABASE_URL', 'LOG_LEVEL', 'ANTHROPIC_API_KEY', '--fast']
 
     assert.throws(
       () => readLauncherConfig(env, ['--fast']),
       (error: Error) => {
-        for (const name of ['PORT_OFFSET', 'ADMIN_DATABASE_URL', 'LOG_LEVEL', '--fast']) {
+        for (const name of names) {
           assert.match(error.message, new RegExp(name))
         }
         return true

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { stopOnSignals } from '../../launcher/stop-signals.ts'
 
 function fakeProcess() {
-  const streams = { stdout: new EventEmitter(), stderr: new EventEmitter() }
+  const streams = { env: {}, stdout: new EventEmitter(), stderr: new EventEmitter() }
   return Object.assign(new EventEmitter(), streams) as unknown as NodeJS.Process
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { AppError } from '../../platform/errors.ts'
 import { hashOf, parseOrderRequest } from '../../orchestrator/order-request.ts'
+import { AppError } from '../../platform/errors.ts'
 
 const shortOrder = { sku: 'ABC123', qty: 5, customer: 'John Doe' }
 const longOrder = {
@@ -162,8 +162,16 @@ describe('an order that is refused', () => {
       ['/customer/admin'],
     ],
     ['both forms at once', { ...shortOrder, ...longOrder }, ['/sku', '/qty']],
-    ['a country that is no code', { ...shortOrder, shipTo: { ...address, country: 'usa' } }, ['/shipTo/country']],
-    ['an address without a street', { ...shortOrder, shipTo: { ...address, street1: '' } }, ['/shipTo/street1']],
+    [
+      'a country that is no code',
+      { ...shortOrder, shipTo: { ...address, country: 'usa' } },
+      ['/shipTo/country'],
+    ],
+    [
+      'an address without a street',
+      { ...shortOrder, shipTo: { ...address, street1: '' } },
+      ['/shipTo/street1'],
+    ],
     ['a note of 2,001 characters', { ...shortOrder, note: 'a'.repeat(2_001) }, ['/note']],
     ['a note that is a list', { ...shortOrder, note: ['hello'] }, ['/note']],
     ['a day that is none', { ...shortOrder, shipBy: '2026-02-30' }, ['/shipBy']],

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { z } from 'zod'
-import { runAgent } from '../../platform/agent.ts'
+import { openAgent, runAgent } from '../../platform/agent.ts'
 import {
+  type AgentDraft,
   type AgentLimits,
   type AgentTool,
   agentTool,
   defaultLimits,
 } from '../../platform/agent-types.ts'
 import { invalid, rejected, unavailable } from '../../platform/errors.ts'
+import { createLog, type Log } from '../../platform/log.ts'
 import type { Block, Model, TurnRequest } from '../../platform/model.ts'
 import {
   agentDeps,
@@ -23,6 +25,7 @@ import {
 const verdict = z.object({ answer: z.enum(['yes', 'no']) })
 const yes = answers({ answer: 'yes' })
 const never = new AbortController().signal
+const task = { id: 'task-1' }
 
 const lookUp = agentTool({
   name: 'look_up',
@@ -35,34 +38,37 @@ const lookUp = agentTool({
   },
 })
 
-/** Runs an agent over a script; the tools and limits may be others. */
-async function play(
-  script: readonly ScriptedTurn[],
-  more: {
-    limits?: Partial<AgentLimits>
-    tools?: readonly AgentTool[]
-    model?: Model
-    attemptsMax?: number
-    signal?: AbortSignal
-  } = {},
-) {
+interface Play {
+  readonly limits?: Partial<AgentLimits>
+  readonly tools?: readonly AgentTool[]
+  readonly model?: Model
+  readonly attemptsMax?: number
+  readonly draft?: AgentDraft | null
+  readonly log?: Log
+}
+
+function prepare(script: readonly ScriptedTurn[], { limits, model, attemptsMax = 1, log }: Play) {
   const scripted = scriptedModel(script)
-  const deps = agentDeps(more.model ?? scripted)
-  const run = await runAgent(
-    { ...deps, retry: { ...deps.retry, attemptsMax: more.attemptsMax ?? 1 } },
-    {
-      name: 'asker',
-      model: 'claude-haiku-5-5',
-      effort: 'low',
-      prompt: '<role>Say yes or no.</role>',
-      verdict,
-      limits: { ...defaultLimits, ...more.limits },
-    },
-    more.tools ?? [lookUp],
-    { id: 'task-1' },
-    more.signal ?? never,
-  )
-  return { run, requests: scripted.requests, metrics: deps.metrics }
+  const silent = agentDeps(model ?? scripted)
+  const retry = { ...silent.retry, attemptsMax }
+  const deps = { ...silent, retry, log: log ?? silent.log }
+  const spec = {
+    name: 'asker',
+    model: 'claude-haiku-5-5',
+    effort: 'low' as const,
+    prompt: '<role>Say yes or no.</role>',
+    verdict,
+    limits: { ...defaultLimits, ...limits },
+  }
+  return { deps, spec, requests: scripted.requests }
+}
+
+/** Runs an agent over a script; the tools and limits may be others. */
+async function play(script: readonly ScriptedTurn[], more: Play = {}) {
+  const { deps, spec, requests } = prepare(script, more)
+  const tools = more.tools ?? [lookUp]
+  const run = await runAgent(deps, spec, tools, task, never, more.draft ?? null)
+  return { run, requests, metrics: deps.metrics }
 }
 
 /** The code of the failure, or 'verdict'. */
@@ -201,6 +207,17 @@ describe('the tools of an agent', () => {
     assert.doesNotMatch(String(result), /secret/)
   })
 
+  it('leave what a bug says in the log', async () => {
+    const lines: string[] = []
+    const log = createLog('test', 'error', { write: (line) => lines.push(line) })
+    await play([callsTools(['look_up', { thing: 'bug' }], ['look_up', { thing: 'gone' }]), yes], {
+      log,
+    })
+
+    assert.equal(lines.length, 1)
+    assert.match(lines.join(), /secret internals/)
+  })
+
   it('check the input of every call', async () => {
     const { result } = await resultOf('look_up', { thing: 'much too long' })
 
@@ -219,7 +236,7 @@ describe('the tools of an agent', () => {
       name: 'look_up',
       description: 'Too much.',
       input: z.object({}),
-      run: async () => ({ text: 'x'.repeat(20_000) }),
+      run: async () => ({ text: 'x'.repeat(64_000) }),
     })
     const { requests } = await play([callsTools(['look_up', {}]), yes], { tools: [flood] })
 
@@ -368,5 +385,65 @@ describe('an agent without a usable verdict leaves it to the rules', () => {
     assert.deepEqual(await counted([yes]), [['verdict', 'standin', 1]])
     assert.deepEqual(await counted([answers('x'), yes]), [['repaired', 'standin', 1]])
     assert.deepEqual(await counted([turn('refusal', [])]), [['rules', 'standin', 1]])
+  })
+})
+
+describe('an agent that is opened ahead of time', () => {
+  /** Opens an agent over a script; the draft went through a record, as it does in a workflow. */
+  async function open(script: readonly ScriptedTurn[]): Promise<AgentDraft | null> {
+    const { deps, spec } = prepare(script, {})
+    const draft = await openAgent(deps, spec, [lookUp], task, never)
+    return JSON.parse(JSON.stringify(draft)) as AgentDraft | null
+  }
+
+  it('asks its questions first and runs its tools only when it goes on', async () => {
+    let isReady = false
+    const late = agentTool({
+      ...lookUp,
+      input: z.object({ thing: z.string() }),
+      run: async ({ thing }) => ({ thing, isReady }),
+    })
+    const draft = await open([callsTools(['look_up', { thing: 'a' }])])
+    isReady = true
+    const { run, requests } = await play([yes], { draft, tools: [late] })
+
+    assert.equal(run.by, 'agent')
+    assert.deepEqual(toolResults(requests[0]), [{ thing: 'a', isReady: true }])
+    assert.equal(requests.length, 1)
+  })
+
+  it('has the same conversation and record as one that was not', async () => {
+    const call = callsTools(['look_up', { thing: 'a' }])
+    const whole = await play([call, yes])
+    const resumed = await play([yes], { draft: await open([call]) })
+
+    assert.deepEqual(resumed.requests[0], whole.requests[1])
+    assert.deepEqual(
+      { ...resumed.run.record, durationMs: 0 },
+      { ...whole.run.record, durationMs: 0 },
+    )
+  })
+
+  it('keeps counting towards its limits', async () => {
+    const draft = await open([callsTools(['look_up', { thing: 'a' }])])
+    const played = await play([yes], { draft, limits: { turnsMax: 1 } })
+
+    assert.equal(ending(played), 'turn_limit')
+    assert.equal(played.requests.length, 0)
+  })
+
+  it('may have its verdict, or its refusal, in the draft already', async () => {
+    const settled = await play([], { draft: await open([yes]) })
+    const refused = await play([], { draft: await open([turn('refusal', [])]) })
+
+    assert.equal(ending(settled), 'verdict')
+    assert.equal(ending(refused), 'refused')
+  })
+
+  it('starts from nothing when the model gave no first turn', async () => {
+    const draft = await open([unavailable('model_overloaded', 'Claude is overloaded')])
+
+    assert.equal(draft, null)
+    assert.equal(ending(await play([yes], { draft })), 'verdict')
   })
 })

@@ -36,7 +36,7 @@ export async function testDatabase(migrationsDir?: string): Promise<TestDatabase
     query_timeout: timeoutMs,
   })
   // The end of a pool does not wait for its connections, and the drop below cuts those off.
-  pool.on('connect', (client) => client.on('error', () => {}))
+  pool.on('error', () => {})
   const drop = async () => {
     await pool.end()
     await asAdmin(`drop database if exists ${name} with (force)`)

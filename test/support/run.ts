@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { assertNode } from '../../launcher/config.ts'
 import { startEmbeddedPostgres } from '../../launcher/embedded-postgres.ts'
 import { signalGroup } from '../../launcher/process-records.ts'
+import { watchNpm } from '../../launcher/stop-signals.ts'
 import { freePort } from './free-port.ts'
 import { findTestFiles } from './test-files.ts'
 import { clearAbandonedRuns, clearRunDir, makeRunDir } from './work-dir.ts'
@@ -25,6 +26,7 @@ const interrupted = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => interrupted.abort(new Error(`interrupted by ${name}`)))
 }
+watchNpm(process.env, () => interrupted.abort(new Error('npm has ended')))
 try {
   assertNode(process.versions.node)
   process.exitCode = await run(process.argv.slice(2))

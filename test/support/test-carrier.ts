@@ -73,7 +73,9 @@ export async function testCarrier(): Promise<TestCarrier> {
       await ask('POST', 'refunds', {})
     },
     [Symbol.asyncDispose]: async () => {
-      await app.close()
+      const closed = app.close()
+      app.server.closeAllConnections() // a client that gave up may leave one open and silent
+      await closed
       await rm(folder, { recursive: true, force: true })
     },
   }

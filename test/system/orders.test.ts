@@ -23,7 +23,7 @@ describe('orders, end to end', () => {
     (
       await t.rows<{ available: number }>(
         'inventory',
-        'select available from stock where sku = $1',
+        'select available::int from stock where sku = $1',
         [sku],
       )
     )[0]?.available

@@ -33,6 +33,7 @@ export async function startTestPlatform(
   const logs: string[] = []
   const orchestrator = { ...shortRetries, ...shortPatience }
   const platform = await startPlatform({
+    ...options,
     dataDir,
     portOffset,
     adminDatabaseUrl,
@@ -45,8 +46,8 @@ export async function startTestPlatform(
       order: shortModelRetries,
       inventory: shortModelRetries,
       fulfillment: shortModelRetries,
+      ...options.env,
     },
-    ...options,
   })
   const pools = Object.fromEntries(
     Object.entries(platform.databaseUrls).map(([name, url]) => [

@@ -44,7 +44,11 @@ describe('the final decision', () => {
   }
 
   it('names every check that fails', () => {
-    const none = { reservedEqualsOrdered: false, addressEqualsStored: false, totalWithinLimit: false }
+    const none = {
+      reservedEqualsOrdered: false,
+      addressEqualsStored: false,
+      totalWithinLimit: false,
+    }
 
     for (const check of Object.keys(none)) {
       assert.match(finalDecision(none, verdict('ship')).reasons.join(), new RegExp(check))

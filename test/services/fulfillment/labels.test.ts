@@ -69,6 +69,13 @@ describe('a label', () => {
   }
 
   const stateOf = async () => (await readShipment(db, key))?.state
+  const purchases = async () => {
+    const { rows } = await db.query<{ count: number }>(
+      `select buys_under_way as count from shipment where order_id = $1`,
+      [key.orderId],
+    )
+    return rows[0]?.count
+  }
   const totals = async () => {
     const { shipments, bought, live } = await carrier.book(reference)
     return { shipments, bought, live }
@@ -221,6 +228,18 @@ describe('a label', () => {
       assert.deepEqual(await totals(), { shipments: 1, bought: 0, live: 0 })
     })
 
+    it('is refused for good although a purchase died long ago, and an undo does not wait', async () => {
+      await propose()
+      const client = carrierAt(carrier.url)
+      const dying = process({ buy: () => new Promise(() => {}) }, { purchaseMs: 1 })
+      void buyLabel(dying, key)
+      await waitFor(async () => (await purchases()) === 1, { what: 'the purchase' })
+      const refuse = () => client.buy('shp_unknown', 'rate_unknown')
+
+      await assert.rejects(buyLabel(process({ buy: refuse }), key), { kind: 'missing' })
+      assert.equal(await undoLabel(process({}, { voidWaitMs: 0 }), key), 'none')
+    })
+
     it('is left to a later call when our key is refused', async () => {
       await propose()
       const refuse = async () => {
@@ -256,7 +275,10 @@ describe('a label', () => {
       await buyLabel(process(), key)
 
       assert.equal(await undoLabel(process(), key), 'requested')
-      assert.equal(await undoLabel(process(), key), 'requested')
+      const requestRefund = async (): Promise<never> => {
+        throw new Error('asked again')
+      }
+      assert.equal(await undoLabel(process({ requestRefund }), key), 'requested')
       await assert.rejects(buyLabel(process(), key), voided)
 
       assert.deepEqual(await totals(), { shipments: 1, bought: 1, live: 0 })
@@ -303,6 +325,40 @@ describe('a label', () => {
 
       await assert.rejects(buyLabel(buyer, key), voided)
       assert.deepEqual(await totals(), { shipments: 1, bought: 0, live: 0 })
+    })
+
+    it('between a look at the shipment and its purchase is not bought', async () => {
+      await propose()
+      await carrier.fault({ route: 'buy', kind: 'status', status: 503 })
+      await assert.rejects(buyLabel(process(), key), down)
+      const client = carrierAt(carrier.url)
+      const buyer = process({
+        getShipment: async (id) => {
+          const seen = await client.getShipment(id)
+          await undoLabel(process({}, { voidWaitMs: 0 }), key).catch(() => {})
+          return seen
+        },
+      })
+
+      await assert.rejects(buyLabel(buyer, key), voided)
+      assert.deepEqual(await totals(), { shipments: 1, bought: 0, live: 0 })
+    })
+
+    it('by an undo that gave up waiting is refunded by its buyer', async () => {
+      await propose()
+      const client = carrierAt(carrier.url)
+      const buyer = process({
+        buy: async (...args) => {
+          await assert.rejects(undoLabel(process({}, { voidWaitMs: 0 }), key), {
+            code: 'purchase_under_way',
+          })
+          return client.buy(...args)
+        },
+      })
+
+      await assert.rejects(buyLabel(buyer, key), voided)
+      assert.deepEqual(await totals(), { shipments: 1, bought: 1, live: 0 })
+      assert.equal((await findShipment(process(), key)).refund, 'requested')
     })
 
     it('while its buyer died is refunded once the carrier has sold it', async () => {

@@ -147,6 +147,23 @@ describe('orders in the database', () => {
       assert.equal(await count('order_line'), 1)
     })
 
+    it('takes two round trips, and a repeat three', async () => {
+      let trips = 0
+      const counting = new Proxy(db, {
+        get: (pool, name) => {
+          if (name === 'query' || name === 'connect') trips += 1
+          const value: unknown = Reflect.get(pool, name)
+          return typeof value === 'function' ? value.bind(pool) : value
+        },
+      })
+      const wanted = request(randomUUID())
+
+      await openOrder(counting, wanted, limitCents)
+      assert.equal(trips, 2)
+      await openOrder(counting, wanted, limitCents)
+      assert.equal(trips, 5)
+    })
+
     it('keeps rounds apart', async () => {
       const orderId = randomUUID()
       await open(request(orderId))
@@ -189,6 +206,15 @@ describe('orders in the database', () => {
       assert.equal(await close(orderId, 'held'), 'held')
       assert.equal(await close(orderId, 'fulfilled'), 'held')
       assert.equal((await findRound(db, orderId, 1))?.status, 'held')
+    })
+
+    it('takes any words as its reason', async () => {
+      const orderId = randomUUID()
+      const reason = 'a\u0000b \ud83d 🙂'
+      await recordClosed(db, { orderId, round: 1, outcome: 'held', code: 'x\u0000', reason })
+
+      const { rows } = await db.query(`select outcome_code, outcome_reason from sales_order`)
+      assert.deepEqual(rows, [{ outcome_code: 'x', outcome_reason: 'ab \ufffd 🙂' }])
     })
 
     it('agrees on one outcome when several come at once', async () => {

@@ -152,7 +152,7 @@ describe('the order service', () => {
   it('validates a long order in two turns', async () => {
     await db.query(
       `insert into product (sku, name, price_cents, weight_grams, hs_code, origin_country)
-       select 'LONG-' || n, 'Long ' || n, 100, 10, '6912.00', 'PT' from generate_series(1, 100) n
+       select 'LONG-' || n, repeat('long ', 40), 100, 10, '6912.00', 'PT' from generate_series(1, 100) n
        on conflict do nothing`,
     )
     const lines = Array.from({ length: 100 }, (_, n) => ({ sku: `LONG-${n + 1}`, quantity: 1 }))

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, before, describe, it } from 'node:test'
+import { type TestDatabase, testDatabase } from '../../support/database.ts'
+import { waitFor } from '../../support/wait-for.ts'
+import { EngineProcess, traceTables } from '../support/engine-process.ts'
+import { orchestratorMigrations } from '../support/orders.ts'
+
+describe('the engine in one process', () => {
+  let db: TestDatabase
+  let engine: EngineProcess
+
+  before(async () => {
+    db = await testDatabase(orchestratorMigrations)
+    await db.query(traceTables)
+    engine = await EngineProcess.start(db.url)
+  })
+  after(async () => {
+    await engine.kill()
+    await db[Symbol.asyncDispose]()
+  })
+
+  const open = (gate: string) => db.query('insert into gate values ($1)', [gate])
+  const stepsOf = async (runId: string): Promise<string[]> => {
+    const found = await db.query('select step from ran where run_id = $1 order by n', [runId])
+    return found.rows.map(({ step }) => step)
+  }
+  const resultOf = async (runId: string): Promise<unknown> =>
+    (await db.query('select value from result where run_id = $1', [runId])).rows[0]?.value
+
+  for (const dispatch of ['direct', 'queued'] as const) {
+    it(`runs once what is started twice with one id, ${dispatch}`, async () => {
+      const runId = randomUUID()
+
+      await Promise.all([
+        engine.start('steps', runId, {}, dispatch),
+        engine.start('steps', runId, {}, dispatch),
+      ])
+      assert.equal(await engine.result(runId, 10_000), true)
+      await engine.start('steps', runId, {}, dispatch)
+
+      assert.equal(await engine.status(runId), 'done')
+      assert.deepEqual(await stepsOf(runId), ['one', 'two', 'three'])
+      assert.deepEqual(await resultOf(runId), ['one', 'two', 'three'])
+    })
+  }
+
+  it('joins the first start also when the second goes another way', async () => {
+    const [first, second] = [randomUUID(), randomUUID()]
+
+    await engine.start('steps', first, {}, 'direct')
+    await engine.start('steps', first, {}, 'queued')
+    await engine.start('steps', second, {}, 'queued')
+    await engine.start('steps', second, {}, 'direct')
+
+    for (const runId of [first, second]) {
+      assert.equal(await engine.result(runId, 10_000), true)
+      assert.deepEqual(await stepsOf(runId), ['one', 'two', 'three'])
+    }
+  })
+
+  it('keeps the order of parallel results, and waits for all before it fails', async () => {
+    const runId = randomUUID()
+    await engine.start('parallel', runId, {}, 'direct')
+
+    await waitFor(async () => (await stepsOf(runId)).length === 2, { what: 'both to start' })
+    await open('slow')
+    await waitFor(async () => (await stepsOf(runId)).includes('b'), { what: 'b to fail' })
+    assert.equal(await engine.result(runId, 100), false)
+    await open('a')
+    assert.equal(await engine.result(runId, 10_000), true)
+
+    assert.deepEqual(await stepsOf(runId), ['slow', 'fast', 'a', 'b'])
+    assert.deepEqual(await resultOf(runId), {
+      both: ['slow', 'fast'],
+      failure: { kind: 'rejected', code: 'b_failed' },
+    })
+  })
+
+  it('hands a signal to a run that waits, once for its key', async () => {
+    const runId = randomUUID()
+    await engine.start('waiting', runId, { timeoutMs: 30_000 }, 'direct')
+    await waitFor(async () => (await engine.progressOf(runId)) !== null, { what: 'progress' })
+    assert.deepEqual(await engine.progressOf(runId), { at: 'waiting' })
+
+    await engine.signal(runId, 'other', 'not this', 'key-1')
+    await engine.signal(runId, 'approval', 'yes', 'key-2')
+    await engine.signal(runId, 'approval', 'yes', 'key-2')
+
+    assert.equal(await engine.result(runId, 10_000), true)
+    assert.equal(await resultOf(runId), 'yes')
+    assert.deepEqual(await engine.progressOf(runId), { at: 'done' })
+  })
+
+  it('gives a run that waits in vain null', async () => {
+    const runId = randomUUID()
+    await engine.start('waiting', runId, { timeoutMs: 50 }, 'direct')
+
+    assert.equal(await engine.result(runId, 10_000), true)
+
+    assert.equal(await resultOf(runId), null)
+  })
+
+  it('sleeps as long as it was told', async () => {
+    const runId = randomUUID()
+    const startedAt = performance.now()
+    await engine.start('sleeping', runId, { ms: 300 }, 'direct')
+
+    assert.equal(await engine.result(runId, 10_000), true)
+
+    assert.ok(performance.now() - startedAt >= 300)
+    assert.deepEqual(await stepsOf(runId), ['before', 'after'])
+  })
+
+  it('tells a run that failed from one that goes on, and from one that nobody started', async () => {
+    const [failed, running] = [randomUUID(), randomUUID()]
+    await engine.start('throwing', failed, {}, 'direct')
+    await engine.start('steps', running, { gate: 'never' }, 'direct')
+
+    assert.equal(await engine.result(failed, 10_000), true)
+    assert.equal(await engine.status(failed), 'failed')
+    assert.equal(await engine.result(running, 50), false)
+    assert.equal(await engine.status(running), 'running')
+    assert.equal(await engine.status(randomUUID()), 'unknown')
+    assert.equal(await engine.progressOf(running), null)
+    await engine.start('throwing', failed, {}, 'direct')
+    assert.equal(await engine.status(failed), 'failed')
+    await open('never')
+  })
+
+  it('refuses a workflow that nobody registered', async () => {
+    await assert.rejects(engine.start('unheard_of', randomUUID(), {}, 'direct'))
+  })
+
+  it('counts what waits in the queue', async () => {
+    assert.equal(await engine.queued(), 0)
+    const ids = Array.from({ length: 13 }, () => randomUUID())
+
+    for (const runId of ids) await engine.start('steps', runId, { gate: 'queue' }, 'queued')
+
+    await waitFor(async () => (await engine.queued()) === 3, { what: 'ten of thirteen to run' })
+    await open('queue')
+    await waitFor(async () => (await engine.queued()) === 0, { what: 'an empty queue' })
+    for (const runId of ids) assert.equal(await engine.result(runId, 10_000), true)
+  })
+})
