@@ -189,6 +189,9 @@ const passing = new Set([408, 409, 429])
 
 function translate(cause: unknown, signal: AbortSignal): AppError {
   if (cause instanceof AppError) return cause
+  if (signal.aborted && (signal.reason as Error | undefined)?.name !== 'TimeoutError') {
+    return invalid('call_abandoned', 'The caller no longer waits for an answer', { cause })
+  }
   if (signal.aborted) {
     return unavailable('model_deadline', 'Claude did not finish in time', { cause })
   }

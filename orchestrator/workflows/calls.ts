@@ -15,7 +15,7 @@ export type Calls = ReturnType<typeof createCalls>
 
 export function createCalls(services: Services, key: OrderKey, traceId: string) {
   const step =
-    (timeoutMs: number) =>
+    (timeoutMs: number, isLong: boolean) =>
     <I extends z.ZodObject, O extends z.ZodObject>(
       service: keyof Services,
       contract: ToolContract<I, O>,
@@ -24,8 +24,9 @@ export function createCalls(services: Services, key: OrderKey, traceId: string) 
       name: contract.name,
       service,
       tool: contract.name,
+      isLong,
       run: () =>
         services[service].call(contract, input, { timeoutMs, traceId, orderId: key.orderId }),
     })
-  return { to: step(callMs), toAgent: step(agentCallMs) }
+  return { to: step(callMs, false), toAgent: step(agentCallMs, true) }
 }

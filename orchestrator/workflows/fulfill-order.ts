@@ -242,4 +242,4 @@ async function ship(
   return endFulfilled(opened, decision, bought.value.label, proposals)
 }
 
-const own = (name: string) => ({ name, service: 'orchestrator', tool: name })
+const own = (name: string) => ({ name, service: 'orchestrator', tool: name, isLong: true })

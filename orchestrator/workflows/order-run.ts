@@ -8,6 +8,7 @@ import type { Log } from '../../platform/log.ts'
 import { type RetryPolicy, withRetry } from '../../platform/resilience.ts'
 import type { WorkflowContext } from '../engine/seam.ts'
 import { appendEvent, type NewEvent, type StepReport } from '../order-events.ts'
+import type { Phase } from '../order-store.ts'
 
 export interface RunDeps {
   readonly pool: Pool
@@ -35,6 +36,8 @@ export interface OrderStep<T> {
   readonly service: string
   readonly tool: string
   readonly run: (attempt: number) => Promise<T>
+  /** An agent works on it: its start is an event too, so that who watches sees it begin. */
+  readonly isLong?: boolean
   /** False: the result is the run's own business and is left out of what clients see. */
   readonly isShown?: boolean
 }
@@ -50,6 +53,7 @@ export class OrderRun {
   readonly #deps: RunDeps
   readonly #key: OrderKey
   readonly #undo: OrderStep<unknown>[] = []
+  #phase: Phase = 'open'
 
   constructor(context: WorkflowContext, deps: RunDeps, key: OrderKey) {
     this.#context = context
@@ -130,11 +134,11 @@ export class OrderRun {
   ): Promise<StepOutcome<T>> {
     const { name, service, tool } = step
     const startedAt = performance.now()
-    const phase = await this.#event('step_started', key, { name, service, tool })
+    if (step.isLong) await this.#event('step_started', key, { name, service, tool })
     let attempts = 0
     let outcome: StepOutcome<T>
     try {
-      if (cancellable && phase === 'cancelling') throw cancelledByClient()
+      if (cancellable && this.#phase === 'cancelling') throw cancelledByClient()
       const value = await withRetry(
         this.#deps.retry,
         notAborted,
@@ -160,10 +164,12 @@ export class OrderRun {
     return outcome
   }
 
-  async #event(type: NewEvent['type'], key: string, data: unknown) {
+  /** Every event that is written tells the phase as of then: so a run learns of a cancel. */
+  async #event(type: NewEvent['type'], key: string, data: unknown): Promise<void> {
     const { orderId, round } = this.#key
     const event = { orderId, round, key: `${round}:${key}:${type}`, type, data }
-    return withRetry(ownDatabaseRetry, notAborted, () => appendEvent(this.#deps.pool, event))
+    const append = () => appendEvent(this.#deps.pool, event)
+    this.#phase = await withRetry(ownDatabaseRetry, notAborted, append)
   }
 
   #logFailure(step: string, error: AppError, attempt: number): void {
