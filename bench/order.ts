@@ -5,7 +5,7 @@
  * latencies the order's time against its agents run strictly one after the other, with the share of
  * time per step. Closed loop, bounded, loopback only. Run it alone: two cores are soon shared.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -103,6 +103,8 @@ async function order(url: string): Promise<Sample> {
 
 async function withPlatform(realistic: boolean, measure: (url: string) => Promise<void>) {
   const dataDir = await mkdtemp(join(tmpdir(), 'baton-bench-'))
+  // Postgres runs as another user where we are root, and must reach its files.
+  await chmod(dataDir, 0o755)
   const platform = await startPlatform({
     dataDir,
     portOffset,

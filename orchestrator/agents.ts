@@ -5,8 +5,8 @@ import { openAgent, runAgent } from '../platform/agent.ts'
 import {
   type AgentDeps,
   type AgentDraft,
-  type AgentLimits,
   type AgentRecord,
+  type AgentSettings,
   type AgentSpec,
   agentTool,
 } from '../platform/agent-types.ts'
@@ -25,12 +25,6 @@ import {
   planVerdict,
   standardPlan,
 } from './workflows/plan-rules.ts'
-
-export interface AgentSettings {
-  readonly model: string
-  readonly effort: 'low' | 'medium' | 'high'
-  readonly limits: AgentLimits
-}
 
 const readPrompt = (file: string) => readFileSync(new URL(file, import.meta.url), 'utf8')
 const planPrompt = readPrompt('./plan.prompt.xml')

@@ -1,8 +1,6 @@
 /** What the orchestrator counts besides what every process counts. */
 import type { Metrics } from '../platform/metrics.ts'
 
-export type OrderMetrics = ReturnType<typeof createOrderMetrics>
-
 export function createOrderMetrics(metrics: Metrics) {
   return {
     orders: metrics.counter('orders_total', 'Orders by outcome', ['outcome']),

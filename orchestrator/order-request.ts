@@ -21,7 +21,6 @@ const shortForm = z.strictObject({ sku, qty: line.shape.quantity, ...common })
 const longForm = z.strictObject({ lines, ...common })
 
 /** One order as everything behind the door knows it: lines merged by sku, in order of sku. */
-export const orderRequest = longForm
 export type OrderRequest = z.output<typeof longForm>
 
 const errorsMax = 10

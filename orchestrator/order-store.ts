@@ -146,8 +146,8 @@ export async function listOrders(db: Db, query: OrderQuery): Promise<ListedOrder
 }
 
 /**
- * The pivot: true when the order goes forward, also on a repeat; false when a cancel came first.
- * From here on a run is never undone.
+ * The pivot, and the end of a run that does not get there: from here on a cancel comes too late.
+ * True when the run goes on as it decided, also on a repeat; false when a cancel came first.
  */
 export async function commitOrder(db: Db, orderId: string, round: number): Promise<boolean> {
   const moved = await db.query(

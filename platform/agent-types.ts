@@ -56,6 +56,9 @@ export interface AgentSpec<V extends z.ZodObject> {
   readonly limits: AgentLimits
 }
 
+/** The part of a spec that an operator sets. */
+export type AgentSettings = Pick<AgentSpec<z.ZodObject>, 'model' | 'effort' | 'limits'>
+
 /** What a run used, for the order's answer and for explanations. */
 export interface AgentRecord {
   readonly model: string

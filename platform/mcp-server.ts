@@ -43,8 +43,12 @@ export function mountMcp(app: FastifyInstance, endpoint: McpEndpoint): McpHttpHa
   const handler = createMcpHandler(
     ({ authInfo }) => {
       const server = new McpServer({ name: endpoint.name, version: endpoint.version })
-      const token = tokenOf(authInfo)
-      for (const tool of tools) if (allows(token, tool.contract)) register(server, tool, endpoint)
+      const { verified, called } = callerOf(authInfo)
+      // A server lives for one request, and registering a tool builds its JSON schemas: a call
+      // needs only the tool that it names.
+      const wanted = called === undefined ? tools : tools.filter((t) => t.contract.name === called)
+      for (const tool of wanted)
+        if (allows(verified, tool.contract)) register(server, tool, endpoint)
       return server
     },
     { onerror: (error) => endpoint.log.debug({ err: error }, 'mcp request refused') },
@@ -88,7 +92,8 @@ function createAuthenticator(endpoint: McpEndpoint, tools: readonly Tool[]) {
 
   return async (request: FastifyRequest): Promise<AuthInfo | Response> => {
     const bearer = /^Bearer ([A-Za-z0-9._~+/=-]+)$/.exec(request.headers.authorization ?? '')?.[1]
-    const contract = byName.get(calledTool(request.body) ?? '')
+    const called = calledTool(request.body)
+    const contract = byName.get(called ?? '')
     const scopes = contract === undefined ? undefined : [contract.scope]
     if (bearer === undefined) {
       endpoint.metrics.authRefusals.inc({ reason: 'missing_token' })
@@ -102,7 +107,7 @@ function createAuthenticator(endpoint: McpEndpoint, tools: readonly Tool[]) {
         const text = `This call needs scope ${contract.scope}`
         return challenge(new OAuthError(OAuthErrorCode.InsufficientScope, text), scopes)
       }
-      return authInfo(bearer, token)
+      return authInfoOf(bearer, { verified: token, called })
     } catch (cause) {
       const error = named(cause)
       endpoint.metrics.authRefusals.inc({ reason: error.code })
@@ -118,18 +123,24 @@ function calledTool(body: unknown): string | undefined {
   return typeof call.params?.name === 'string' ? call.params.name : undefined
 }
 
-const authInfo = (token: string, verified: VerifiedToken): AuthInfo => ({
+interface McpRequestCaller {
+  readonly verified: VerifiedToken
+  /** The tool that a `tools/call` names; undefined for every other request. */
+  readonly called: string | undefined
+}
+
+const authInfoOf = (token: string, caller: McpRequestCaller): AuthInfo => ({
   token,
-  clientId: verified.clientId,
-  scopes: [...verified.scopes],
-  expiresAt: verified.expiresAt,
-  extra: { verified },
+  clientId: caller.verified.clientId,
+  scopes: [...caller.verified.scopes],
+  expiresAt: caller.verified.expiresAt,
+  extra: { caller },
 })
 
-function tokenOf(authInfo: AuthInfo | undefined): VerifiedToken {
-  const verified = authInfo?.extra?.verified as VerifiedToken | undefined
-  if (verified === undefined) throw denied('invalid_token', 'No verified token')
-  return verified
+function callerOf(authInfo: AuthInfo | undefined): McpRequestCaller {
+  const caller = authInfo?.extra?.caller as McpRequestCaller | undefined
+  if (caller === undefined) throw denied('invalid_token', 'No verified token')
+  return caller
 }
 
 const allows = (token: VerifiedToken, contract: ToolContract) =>
@@ -147,7 +158,7 @@ function register(server: McpServer, tool: Tool, endpoint: McpEndpoint): void {
       _meta: { version: contract.version },
     },
     async (input, context): Promise<CallToolResult> => {
-      const token = tokenOf(context.http?.authInfo)
+      const { verified: token } = callerOf(context.http?.authInfo)
       const end = endpoint.metrics.toolDuration.startTimer({
         server: endpoint.name,
         tool: contract.name,

@@ -72,6 +72,8 @@ export function implement<I extends z.ZodObject, O extends z.ZodObject>(
   }
 }
 
+const reasonsMax = 8
+const reasonCharactersMax = 300
 const tokens = z.int().min(0)
 
 /** What one agent run used, as tools report it: model, turns, tokens, cost in nano-USD. */
@@ -97,4 +99,13 @@ export const agentRecord = z.object({
 export const judgedBy = z.enum(['agent', 'rules'])
 export const agentFailure = z.object({ code: z.string(), message: z.string() })
 /** An agent's reasons: words for people; nothing is decided by them. */
-export const reasons = z.array(z.string().max(300)).max(8)
+export const reasons = z.array(z.string().max(reasonCharactersMax)).max(reasonsMax)
+
+/** Makes words of a model fit `reasons`: clipped, none empty, valid Unicode. */
+export function clipReasons(words: readonly string[]): string[] {
+  return words
+    .map((word) => word.trim())
+    .filter((word) => word !== '')
+    .slice(0, reasonsMax)
+    .map((word) => word.slice(0, reasonCharactersMax).toWellFormed())
+}

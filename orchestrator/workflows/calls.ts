@@ -6,6 +6,8 @@ import type { OrderKey, OrderStep } from './order-run.ts'
 
 /** A call that rules and a database answer. */
 const callMs = 10_000
+/** A call that buys from the carrier: several of its requests, each with a deadline of its own. */
+const carrierCallMs = 30_000
 /** A call that an agent answers: its own limit is 60 s, then rules answer. */
 const agentCallMs = 70_000
 
@@ -28,5 +30,9 @@ export function createCalls(services: Services, key: OrderKey, traceId: string) 
       run: () =>
         services[service].call(contract, input, { timeoutMs, traceId, orderId: key.orderId }),
     })
-  return { to: step(callMs, false), toAgent: step(agentCallMs, true) }
+  return {
+    to: step(callMs, false),
+    toCarrier: step(carrierCallMs, true),
+    toAgent: step(agentCallMs, true),
+  }
 }

@@ -1,11 +1,11 @@
 /** How a run ends: from findings, a decision or an error to an outcome that is told and recorded. */
 import type { z } from 'zod'
-import type { WireError } from '../../platform/errors.ts'
+import { toWire, type WireError } from '../../platform/errors.ts'
 import type { label as labelSchema } from '../../services/fulfillment/contract.ts'
 import type { checkedLine } from '../../services/inventory/contract.ts'
 import { closeOrder, type Finding } from '../../services/order/contract.ts'
 import { appendEvent } from '../order-events.ts'
-import { finishOrder } from '../order-store.ts'
+import { commitOrder, finishOrder } from '../order-store.ts'
 import {
   type Decision,
   leadingFinding,
@@ -17,7 +17,7 @@ import { storable } from '../storable.ts'
 import type { Calls } from './calls.ts'
 import type { FinalDecision } from './decide-rules.ts'
 import { type Opened, type Proposals, shortageOf } from './facts.ts'
-import type { OrderKey, OrderRun, RunDeps } from './order-run.ts'
+import { cancelledByClient, type OrderKey, type OrderRun, type RunDeps } from './order-run.ts'
 
 export interface Ending {
   readonly outcome: Outcome
@@ -160,6 +160,21 @@ function warningsOf(opened: Opened, proposals?: Proposals): Warning[] {
 }
 
 /**
+ * A cancel that was accepted is kept, however the run would have ended: this end and a cancel meet
+ * at the same update as pivot and cancel do, and whoever comes second finds the row taken.
+ */
+async function againstCancel(
+  run: OrderRun,
+  deps: RunDeps,
+  { orderId, round }: OrderKey,
+  wanted: Ending,
+): Promise<Ending> {
+  if (!wanted.undo || wanted.code === cancelledByClient().code) return wanted
+  const isFirst = await run.record('end', () => commitOrder(deps.pool, orderId, round))
+  return isFirst ? wanted : endByError(toWire(cancelledByClient()))
+}
+
+/**
  * Undoes what must be undone, tells the order service, and records the outcome. The order service's
  * copy may lag when it is away: the outcome stands, and the copy is brought up to date after it.
  */
@@ -170,8 +185,9 @@ export async function finishRun(
   key: OrderKey,
   wanted: Ending,
 ): Promise<void> {
-  const failed = wanted.undo ? await run.compensate() : undefined
-  const ending = failed === undefined ? wanted : { ...endStuck(failed), code: 'undo_failed' }
+  const decided = await againstCancel(run, deps, key, wanted)
+  const failed = decided.undo ? await run.compensate() : undefined
+  const ending = failed === undefined ? decided : { ...endStuck(failed), code: 'undo_failed' }
   const close = calls.to('order', closeOrder, {
     ...key,
     outcome: ending.outcome,

@@ -10,18 +10,12 @@
  * done; a label that the carrier refuses for good takes the one way back (void, release, held).
  * Code between steps runs again after every crash, so it only rearranges data.
  */
-import type { AgentDeps } from '../../platform/agent-types.ts'
+import type { AgentDeps, AgentSettings } from '../../platform/agent-types.ts'
 import type { McpCaller } from '../../platform/mcp-client.ts'
 import * as fulfillment from '../../services/fulfillment/contract.ts'
 import * as inventory from '../../services/inventory/contract.ts'
 import * as order from '../../services/order/contract.ts'
-import {
-  type AgentSettings,
-  decide,
-  makePlan,
-  type PreparedDecision,
-  prepareDecision,
-} from '../agents.ts'
+import { decide, makePlan, type PreparedDecision, prepareDecision } from '../agents.ts'
 import type { Workflow } from '../engine/seam.ts'
 import type { OrderRequest } from '../order-request.ts'
 import { commitOrder } from '../order-store.ts'
@@ -121,8 +115,10 @@ async function toEnding(
         },
       })
     : null
-  if (plan?.sendToPerson === true) {
-    return endByFindings(opened, [...opened.findings, reviewFindings.plan(plan.reasons)])
+  const doubts = plan?.sendToPerson === true ? [reviewFindings.plan(plan.reasons)] : []
+  // A shortage comes before a doubt, and the customer is told what to do about it.
+  if (doubts.length > 0 && !planFacts.isShort) {
+    return endByFindings(opened, [...opened.findings, ...doubts])
   }
 
   // The three agents propose at the same time, read-only; unless something already speaks against
@@ -139,6 +135,7 @@ async function toEnding(
 
   const findings = [
     ...opened.findings,
+    ...doubts,
     ...(shipment?.findings ?? []),
     ...reviewFindings.of(proposals),
     ...reviewFindings.shortage(availability, stockFacts),
@@ -231,8 +228,8 @@ async function ship(
   },
 ): Promise<Ending> {
   const { key, opened, decision, proposals } = order
-  run.pushUndo(calls.to('fulfillment', fulfillment.voidLabel, key))
-  const bought = await run.persist(calls.to('fulfillment', fulfillment.generateLabel, key))
+  run.pushUndo(calls.toCarrier('fulfillment', fulfillment.voidLabel, key))
+  const bought = await run.persist(calls.toCarrier('fulfillment', fulfillment.generateLabel, key))
   if (!bought.ok) {
     const refused = bought.error.kind === 'rejected'
     return refused ? endByError(bought.error, opened, proposals) : endStuck(bought.error)

@@ -36,7 +36,7 @@ export interface OrderStep<T> {
   readonly service: string
   readonly tool: string
   readonly run: (attempt: number) => Promise<T>
-  /** An agent works on it: its start is an event too, so that who watches sees it begin. */
+  /** An agent or the carrier works on it: its start is an event too, so that who watches sees it begin. */
   readonly isLong?: boolean
   /** False: the result is the run's own business and is left out of what clients see. */
   readonly isShown?: boolean

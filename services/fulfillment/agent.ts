@@ -8,21 +8,14 @@ import { z } from 'zod'
 import { runAgent } from '../../platform/agent.ts'
 import {
   type AgentDeps,
-  type AgentLimits,
   type AgentRun,
+  type AgentSettings,
   type AgentTool,
   agentTool,
 } from '../../platform/agent-types.ts'
 import { denied } from '../../platform/errors.ts'
-import type { Effort } from '../../platform/model.ts'
 import type { AddressCheck } from './carrier-answers.ts'
 import { isInternational, type Offer, type ShipmentRequest } from './shipment-rules.ts'
-
-export interface AgentSettings {
-  readonly model: string
-  readonly effort: Effort
-  readonly limits: AgentLimits
-}
 
 /** One parcel to look at, with everything that the carrier says of it. */
 export interface ShipmentQuestion {

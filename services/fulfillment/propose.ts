@@ -5,6 +5,7 @@
 
 import type { AgentRun } from '../../platform/agent-types.ts'
 import type { Pool } from '../../platform/db.ts'
+import { clipReasons } from '../../platform/tool.ts'
 import type { ShipmentAgent, ShipmentVerdict } from './agent.ts'
 import type { CarrierClient } from './carrier-client.ts'
 import { type Choice, checkChoice, chooseByRules, offerOf } from './offer-rules.ts'
@@ -28,9 +29,6 @@ export interface ProposeDeps {
   /** What the empty box weighs. */
   readonly boxGrams: number
 }
-
-const reasonsMax = 8
-const reasonCharactersMax = 300
 
 /**
  * Returns the stored proposal of this key, or makes and stores one. Of two at once, the first stored
@@ -97,11 +95,11 @@ function judgement(run: AgentRun<ShipmentVerdict>, { offer, why }: Choice) {
   const proposal: Offer = offer
   if (run.by === 'rules') {
     const { reason: agentFailure, record: agent } = run
-    return { by: run.by, verdict: 'propose' as const, proposal, reasons: why, agentFailure, agent }
+    // A model that refuses the task has seen something: a person looks. Any other failure is ours.
+    const verdict = agentFailure.code === 'refused' ? ('review' as const) : ('propose' as const)
+    return { by: run.by, verdict, proposal, reasons: clipReasons(why), agentFailure, agent }
   }
   const { verdict, reasons: given } = run.verdict
-  const reasons = [...why, ...given]
-    .slice(0, reasonsMax)
-    .map((reason) => reason.slice(0, reasonCharactersMax))
+  const reasons = clipReasons([...why, ...given])
   return { by: run.by, verdict, proposal, reasons, agent: run.record }
 }

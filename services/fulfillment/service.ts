@@ -1,6 +1,6 @@
 /** The fulfillment service: its configuration, and what it is made of. */
 import { z } from 'zod'
-import { defaultLimits } from '../../platform/agent-types.ts'
+import { agentConfig, agentSettings } from '../../platform/agent-config.ts'
 import { baseUrl, integer } from '../../platform/config.ts'
 import type { RunningProcess } from '../../platform/process.ts'
 import {
@@ -8,7 +8,7 @@ import {
   startToolService,
   toolServiceConfig,
 } from '../../platform/tool-service.ts'
-import { type AgentSettings, createShipmentAgent } from './agent.ts'
+import { createShipmentAgent } from './agent.ts'
 import { type CarrierClient, createCarrierClient } from './carrier-client.ts'
 import type { Warehouse } from './carrier-request.ts'
 import { fulfillmentTools } from './tools.ts'
@@ -21,46 +21,42 @@ const breakerLevel = { closed: 0, half_open: 1, open: 2 } as const
 const text = (max: number) => z.string().trim().min(1).max(max)
 const centimetres = integer(1, 300)
 
-export const fulfillmentConfig = toolServiceConfig.extend({
-  /** `https://api.easypost.com`, or the carrier stand-in. */
-  CARRIER_URL: baseUrl,
-  CARRIER_API_KEY: text(200),
-  /** The heaviest parcel that the carrier takes, box included. */
-  CARRIER_LIMIT_GRAMS: integer(1, 1_000_000).default(30_000),
-  /** One call to the carrier. */
-  CARRIER_TIMEOUT_MS: integer(100, 60_000).default(8_000),
-  /** Attempts and waits of safe reads; nothing else is retried here. */
-  CARRIER_ATTEMPTS_MAX: integer(1, 10).default(3),
-  CARRIER_BACKOFF_MIN_MS: integer(1, 10_000).default(200),
-  CARRIER_BACKOFF_MAX_MS: integer(1, 60_000).default(2_000),
-  /** How long an undo waits for a purchase under way. */
-  VOID_WAIT_MS: integer(0, 60_000).default(5_000),
-  /** Where parcels start: made up, as is everything about the demo warehouse. */
-  SHIP_FROM_NAME: text(100).default('Baton Demo Warehouse'),
-  SHIP_FROM_STREET: text(100).default('100 Sample Street'),
-  SHIP_FROM_CITY: text(100).default('Columbus'),
-  SHIP_FROM_REGION: text(50).default('OH'),
-  SHIP_FROM_POSTAL_CODE: text(20).default('43215'),
-  SHIP_FROM_PHONE: text(30).default('6145550100'),
-  /** Who signs customs declarations. */
-  CUSTOMS_SIGNER: text(100).default('Baton Demo Warehouse'),
-  BOX_LENGTH_CM: centimetres.default(40),
-  BOX_WIDTH_CM: centimetres.default(30),
-  BOX_HEIGHT_CM: centimetres.default(20),
-  /** What the empty box weighs. */
-  BOX_WEIGHT_GRAMS: integer(0, 10_000).default(0),
-  AGENT_MODEL: z.string().min(1).default('claude-opus-5-5'),
-  AGENT_EFFORT: z.enum(['low', 'medium', 'high']).default('medium'),
-  AGENT_TURNS_MAX: integer(1, 50).default(defaultLimits.turnsMax),
-  AGENT_TOOL_CALLS_MAX: integer(1, 1_000).default(defaultLimits.toolCallsMax),
-  AGENT_TOKENS_MAX: integer(1_000, 10_000_000).default(defaultLimits.tokensMax),
-  AGENT_COST_NANO_USD_MAX: integer(1, 1_000_000_000_000).default(defaultLimits.costNanoUsdMax),
-  AGENT_OUTPUT_TOKENS_PER_TURN_MAX: integer(256, 128_000).default(
-    defaultLimits.outputTokensPerTurnMax,
-  ),
-  AGENT_TURN_MS: integer(100, 600_000).default(defaultLimits.turnMs),
-  AGENT_RUN_MS: integer(100, 600_000).default(defaultLimits.runMs),
-})
+export const fulfillmentConfig = toolServiceConfig
+  .extend(
+    agentConfig({
+      model: 'claude-opus-5-5',
+      effort: 'medium',
+    }).shape,
+  )
+  .extend({
+    /** `https://api.easypost.com`, or the carrier stand-in. */
+    CARRIER_URL: baseUrl,
+    CARRIER_API_KEY: text(200),
+    /** The heaviest parcel that the carrier takes, box included. */
+    CARRIER_LIMIT_GRAMS: integer(1, 1_000_000).default(30_000),
+    /** One call to the carrier. */
+    CARRIER_TIMEOUT_MS: integer(100, 60_000).default(8_000),
+    /** Attempts and waits of safe reads; nothing else is retried here. */
+    CARRIER_ATTEMPTS_MAX: integer(1, 10).default(3),
+    CARRIER_BACKOFF_MIN_MS: integer(1, 10_000).default(200),
+    CARRIER_BACKOFF_MAX_MS: integer(1, 60_000).default(2_000),
+    /** How long an undo waits for a purchase under way. */
+    VOID_WAIT_MS: integer(0, 60_000).default(5_000),
+    /** Where parcels start: made up, as is everything about the demo warehouse. */
+    SHIP_FROM_NAME: text(100).default('Baton Demo Warehouse'),
+    SHIP_FROM_STREET: text(100).default('100 Sample Street'),
+    SHIP_FROM_CITY: text(100).default('Columbus'),
+    SHIP_FROM_REGION: text(50).default('OH'),
+    SHIP_FROM_POSTAL_CODE: text(20).default('43215'),
+    SHIP_FROM_PHONE: text(30).default('6145550100'),
+    /** Who signs customs declarations. */
+    CUSTOMS_SIGNER: text(100).default('Baton Demo Warehouse'),
+    BOX_LENGTH_CM: centimetres.default(40),
+    BOX_WIDTH_CM: centimetres.default(30),
+    BOX_HEIGHT_CM: centimetres.default(20),
+    /** What the empty box weighs. */
+    BOX_WEIGHT_GRAMS: integer(0, 10_000).default(0),
+  })
 export type FulfillmentConfig = Readonly<z.output<typeof fulfillmentConfig>>
 
 /** Starts the service; it serves until it is stopped. */
@@ -115,19 +111,5 @@ const warehouse = (config: FulfillmentConfig): Warehouse => ({
     lengthCm: config.BOX_LENGTH_CM,
     widthCm: config.BOX_WIDTH_CM,
     heightCm: config.BOX_HEIGHT_CM,
-  },
-})
-
-const agentSettings = (config: FulfillmentConfig): AgentSettings => ({
-  model: config.AGENT_MODEL,
-  effort: config.AGENT_EFFORT,
-  limits: {
-    turnsMax: config.AGENT_TURNS_MAX,
-    toolCallsMax: config.AGENT_TOOL_CALLS_MAX,
-    tokensMax: config.AGENT_TOKENS_MAX,
-    costNanoUsdMax: config.AGENT_COST_NANO_USD_MAX,
-    outputTokensPerTurnMax: config.AGENT_OUTPUT_TOKENS_PER_TURN_MAX,
-    turnMs: config.AGENT_TURN_MS,
-    runMs: config.AGENT_RUN_MS,
   },
 })

@@ -8,21 +8,14 @@ import { z } from 'zod'
 import { runAgent } from '../../platform/agent.ts'
 import {
   type AgentDeps,
-  type AgentLimits,
   type AgentRun,
+  type AgentSettings,
   type AgentTool,
   agentTool,
 } from '../../platform/agent-types.ts'
 import { denied } from '../../platform/errors.ts'
-import type { Effort } from '../../platform/model.ts'
 import { offerKind } from './contract.ts'
 import type { LineFacts, StockFact } from './stock-rules.ts'
-
-export interface AgentSettings {
-  readonly model: string
-  readonly effort: Effort
-  readonly limits: AgentLimits
-}
 
 /** One order to look at. `known` is the stock of its skus and of their substitutes. */
 export interface StockQuestion {

@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod'
 import type { AgentFailure } from '../../platform/agent-types.ts'
+import { clipReasons } from '../../platform/tool.ts'
 import type * as contract from './contract.ts'
 
 export interface Line {
@@ -43,9 +44,6 @@ export interface Settled {
   readonly lines: CheckedLine[]
   readonly reasons: string[]
 }
-
-const reasonsMax = 8
-const reasonCharactersMax = 300
 
 /** One line a sku, quantities added up, in the order of their skus (the lock order). */
 export function mergeLines(lines: readonly Line[]): Line[] {
@@ -191,13 +189,4 @@ function isTrue(line: LineFacts, kind: Offer['kind'], substituteSku: string | nu
     case 'none':
       return false
   }
-}
-
-/** Fits the contract: at most 8 reasons of at most 300 characters, none empty, valid Unicode. */
-export function clipReasons(reasons: readonly string[]): string[] {
-  return reasons
-    .map((reason) => reason.trim())
-    .filter((reason) => reason !== '')
-    .slice(0, reasonsMax)
-    .map((reason) => reason.slice(0, reasonCharactersMax).toWellFormed())
 }

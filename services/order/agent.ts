@@ -7,24 +7,17 @@ import { z } from 'zod'
 import { runAgent } from '../../platform/agent.ts'
 import {
   type AgentDeps,
-  type AgentLimits,
   type AgentRun,
+  type AgentSettings,
   type AgentTool,
   agentTool,
 } from '../../platform/agent-types.ts'
 import type { Db } from '../../platform/db.ts'
 import { denied, missing } from '../../platform/errors.ts'
-import type { Effort } from '../../platform/model.ts'
 import { findCustomer, findProducts } from './catalogue-store.ts'
 import { findRecentOrders } from './order-list-store.ts'
 import type { Product } from './order-rules.ts'
 import type { StoredOrder } from './order-store.ts'
-
-export interface AgentSettings {
-  readonly model: string
-  readonly effort: Effort
-  readonly limits: AgentLimits
-}
 
 /** Reasons may be longer than asked for: they are clipped, not refused. */
 export const orderVerdict = z.object({

@@ -4,14 +4,13 @@
  */
 import type { z } from 'zod'
 import type { AgentFailure, AgentRun } from '../../platform/agent-types.ts'
+import { clipReasons } from '../../platform/tool.ts'
 import type { OrderVerdict } from './agent.ts'
 import type { validateOrder } from './contract.ts'
 
 type Judgement = z.input<typeof validateOrder.output>
 type Risk = OrderVerdict['risk']
 
-const reasonsMax = 8
-const reasonCharactersMax = 300
 const risks: readonly Risk[] = ['low', 'medium', 'high']
 
 /** The answer of `validate_order`: the agent's verdict made safe, or the rules' own. */
@@ -52,12 +51,3 @@ function judgeByRules({ code, message }: AgentFailure, noteSuspicious: boolean) 
 const ruleRisk = (noteSuspicious: boolean): Risk => (noteSuspicious ? 'medium' : 'low')
 
 const higher = (a: Risk, b: Risk): Risk => (risks.indexOf(a) >= risks.indexOf(b) ? a : b)
-
-/** Fits the contract: at most 8 reasons of at most 300 characters, none empty, all valid Unicode. */
-export function clipReasons(reasons: readonly string[]): string[] {
-  return reasons
-    .map((reason) => reason.trim())
-    .filter((reason) => reason !== '')
-    .slice(0, reasonsMax)
-    .map((reason) => reason.slice(0, reasonCharactersMax).toWellFormed())
-}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, beforeEach, describe, it } from 'node:test'
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { migrate, runSqlFile } from '../../platform/migrate.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
@@ -21,7 +21,7 @@ describe('migrations', () => {
     write('0001_cups.sql', 'create table cup (name text); insert into cup values ($$first$$);')
     write('0002_mugs.sql', 'create table mug (name text);')
   })
-  after(() => rmSync(folder, { recursive: true, force: true }))
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
   const write = (name: string, sql: string) => writeFileSync(join(folder, name), sql)
   const applied = async () =>

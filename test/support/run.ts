@@ -62,8 +62,8 @@ async function runTests(args: readonly string[], env: Record<string, string>): P
     '--test-reporter=spec',
     `--test-concurrency=${concurrency}`,
     `--test-timeout=${testTimeoutMs}`,
-    // Without it a test that timed out keeps its process, and so the whole run, for ever.
-    '--test-force-exit',
+    // A test that timed out would keep its process, and so the whole run, for ever.
+    `--import=${new URL('./end-when-done.ts', import.meta.url).href}`,
   ]
   // Its own group: an interrupt reaches us only, and we can end everything it has started.
   const tests = spawn(process.execPath, [...options, ...args], {

@@ -14,7 +14,10 @@ export interface Call {
   readonly input: Readonly<Record<string, unknown>> & { orderId: string; round: number }
   readonly options: CallOptions
 }
-/** An object is returned, an Error thrown; a function is asked each time. */
+/**
+ * An object is returned, an Error thrown; a function is asked each time, and where it says nothing
+ * the answer is as for an ordinary order.
+ */
 export type Answer = object | Error | ((call: Call, times: number) => unknown)
 export type Table = Readonly<Record<string, Answer>>
 
@@ -49,7 +52,8 @@ export function servicesOf(table: Table = {}): Services {
       calls.push(call)
       const answer = table[contract.name] ?? ordinary[contract.name]
       const times = calls.filter(({ tool }) => tool === contract.name).length
-      const given = typeof answer === 'function' ? await answer(call, times) : answer
+      const asked = typeof answer === 'function' ? await answer(call, times) : answer
+      const given = asked ?? (await (ordinary[contract.name] as (call: Call) => object)(call))
       if (given instanceof Error) throw given
       return contract.output.parse(given)
     },

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { clipReasons } from '../../../platform/tool.ts'
 import {
   chooseOffer,
-  clipReasons,
   type Judgement,
   type LineFacts,
   lineFacts,

@@ -1,0 +1,46 @@
+/** The settings of a service's agent: model, effort, limits. One set of names in every service. */
+import { z } from 'zod'
+import { type AgentSettings, defaultLimits } from './agent-types.ts'
+import { integer } from './config.ts'
+import type { Effort } from './model.ts'
+
+interface Defaults {
+  readonly model: string
+  readonly effort: Effort
+  /** An order may have 100 lines: as many calls as its agent may need to look at all of them. */
+  readonly toolCallsMax?: number
+  readonly outputTokensPerTurnMax?: number
+}
+
+/** The environment variables of an agent, with this service's defaults. */
+export const agentConfig = (defaults: Defaults) => {
+  const limits = { ...defaultLimits, ...defaults }
+  return z.object({
+    AGENT_MODEL: z.string().min(1).default(defaults.model),
+    AGENT_EFFORT: z.enum(['low', 'medium', 'high']).default(defaults.effort),
+    AGENT_TURNS_MAX: integer(1, 50).default(limits.turnsMax),
+    AGENT_TOOL_CALLS_MAX: integer(1, 1_000).default(limits.toolCallsMax),
+    AGENT_TOKENS_MAX: integer(1_000, 10_000_000).default(limits.tokensMax),
+    AGENT_COST_NANO_USD_MAX: integer(1, 1_000_000_000_000).default(limits.costNanoUsdMax),
+    AGENT_OUTPUT_TOKENS_PER_TURN_MAX: integer(256, 128_000).default(limits.outputTokensPerTurnMax),
+    AGENT_TURN_MS: integer(100, 600_000).default(limits.turnMs),
+    AGENT_RUN_MS: integer(100, 600_000).default(limits.runMs),
+  })
+}
+
+/** What the agent loop takes, from what the environment says. */
+export const agentSettings = (
+  config: Readonly<z.output<ReturnType<typeof agentConfig>>>,
+): AgentSettings => ({
+  model: config.AGENT_MODEL,
+  effort: config.AGENT_EFFORT,
+  limits: {
+    turnsMax: config.AGENT_TURNS_MAX,
+    toolCallsMax: config.AGENT_TOOL_CALLS_MAX,
+    tokensMax: config.AGENT_TOKENS_MAX,
+    costNanoUsdMax: config.AGENT_COST_NANO_USD_MAX,
+    outputTokensPerTurnMax: config.AGENT_OUTPUT_TOKENS_PER_TURN_MAX,
+    turnMs: config.AGENT_TURN_MS,
+    runMs: config.AGENT_RUN_MS,
+  },
+})

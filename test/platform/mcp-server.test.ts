@@ -1,0 +1,206 @@
+/** The MCP endpoint as clients of both protocol eras see it, over real HTTP. */
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, before, describe, it } from 'node:test'
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import type { FastifyInstance } from 'fastify'
+import { z } from 'zod'
+import { createTokenVerifier } from '../../platform/access-tokens.ts'
+import { rejected } from '../../platform/errors.ts'
+import { createLog } from '../../platform/log.ts'
+import { createMcpCaller, type McpCaller } from '../../platform/mcp-client.ts'
+import { mountMcp } from '../../platform/mcp-server.ts'
+import { createMetrics } from '../../platform/metrics.ts'
+import { createHttpProcess } from '../../platform/service.ts'
+import { defineTool, implement, readsOnly, writesOnce } from '../../platform/tool.ts'
+import { freePort } from '../support/free-port.ts'
+import { type TestIssuer, testIssuer } from '../support/test-issuer.ts'
+
+const echo = defineTool({
+  name: 'echo',
+  description: 'Say a word back.',
+  version: 3,
+  scope: 'words:read',
+  bound: 'none',
+  annotations: readsOnly,
+  input: z.object({ word: z.string().min(1) }),
+  output: z.object({ word: z.string() }),
+})
+const keep = defineTool({
+  name: 'keep',
+  description: 'Keep a word for an order.',
+  version: 1,
+  scope: 'words:write',
+  bound: 'order',
+  annotations: writesOnce,
+  input: z.object({ orderId: z.uuid(), word: z.string() }),
+  output: z.object({ kept: z.literal(true) }),
+})
+
+describe('an MCP endpoint', () => {
+  let issuer: TestIssuer
+  let app: FastifyInstance
+  let url = ''
+  let caller: McpCaller
+  const metrics = createMetrics('test')
+
+  before(async () => {
+    issuer = await testIssuer()
+    const port = await freePort()
+    url = `http://127.0.0.1:${port}`
+    const log = createLog('test', 'silent')
+    const http = createHttpProcess({ log, metrics, checkReady: async () => {} })
+    app = http.app
+    mountMcp(app, {
+      name: 'words',
+      version: '1',
+      resourceUrl: url,
+      issuer: issuer.url,
+      tools: [
+        implement(keep, async ({ word }) => {
+          if (word === 'no') throw rejected('word_refused', 'Not that word', { next: 'Say yes.' })
+          if (word === 'bug') throw new Error('secret detail')
+          return { kept: true as const }
+        }),
+        implement(echo, async ({ word }) => ({ word })),
+      ],
+      verifyToken: createTokenVerifier({
+        issuer: issuer.url,
+        audience: url,
+        keys: new URL('/.well-known/jwks.json', issuer.url),
+      }),
+      log,
+      metrics,
+    })
+    await app.listen({ host: '127.0.0.1', port })
+    caller = createMcpCaller({
+      server: 'words',
+      baseUrl: url,
+      authorize: issuer.authorize(url),
+      metrics,
+    })
+  })
+  after(async () => {
+    await caller.close()
+    await app.close()
+    await issuer[Symbol.asyncDispose]()
+  })
+
+  const options = { timeoutMs: 5_000, traceId: 'a'.repeat(32) }
+
+  /** The independent client of the 2025 protocol era. */
+  const oldClient = async (scope: string) => {
+    const token = await issuer.sign({ audience: url, clientId: 'old', scope })
+    const client = new Client({ name: 'old', version: '1' })
+    const requestInit = { headers: { authorization: `Bearer ${token}` } }
+    await client.connect(new StreamableHTTPClientTransport(new URL('/mcp', url), { requestInit }))
+    return client
+  }
+
+  it('serves our own client of the 2026 protocol', async () => {
+    assert.deepEqual(await caller.call(echo, { word: 'hello' }, options), { word: 'hello' })
+  })
+
+  it('serves an old client: list, version, call', async () => {
+    const client = await oldClient('words:read words:write')
+
+    const { tools } = await client.listTools()
+    const result = await client.callTool({ name: 'echo', arguments: { word: 'hello' } })
+    await client.close()
+
+    assert.deepEqual(
+      tools.map((tool) => [tool.name, tool._meta?.version]),
+      [
+        ['echo', 3],
+        ['keep', 1],
+      ],
+    )
+    assert.deepEqual(result.structuredContent, { word: 'hello' })
+  })
+
+  it('shows a caller only the tools of its scopes', async () => {
+    const client = await oldClient('words:read')
+    const { tools } = await client.listTools()
+    await client.close()
+    assert.deepEqual(
+      tools.map((tool) => tool.name),
+      ['echo'],
+    )
+  })
+
+  it('carries kind, code, message and next of a refusal to the caller', async () => {
+    const orderId = randomUUID()
+    await assert.rejects(caller.call(keep, { orderId, word: 'no' }, { ...options, orderId }), {
+      kind: 'rejected',
+      code: 'word_refused',
+      next: 'Say yes.',
+    })
+  })
+
+  it('hides what a bug says', async () => {
+    const orderId = randomUUID()
+    const call = caller.call(keep, { orderId, word: 'bug' }, { ...options, orderId })
+    await assert.rejects(call, (error: Error & { kind?: string }) => {
+      assert.equal(error.kind, 'internal')
+      assert.doesNotMatch(error.message, /secret/)
+      return true
+    })
+  })
+
+  it('refuses a token of another order', async () => {
+    const call = caller.call(
+      keep,
+      { orderId: randomUUID(), word: 'yes' },
+      { ...options, orderId: randomUUID() },
+    )
+    await assert.rejects(call, { kind: 'denied', code: 'order_not_bound' })
+  })
+
+  it('refuses input that breaks the schema as invalid', async () => {
+    await assert.rejects(caller.call(echo, { word: '' }, options), { kind: 'invalid' })
+  })
+
+  it('answers 401 without a token and 403 without the scope, with a challenge', async () => {
+    const body = {
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'tools/call',
+      params: { name: 'keep', arguments: { orderId: randomUUID(), word: 'yes' } },
+    }
+    const post = (headers: Record<string, string>) =>
+      fetch(`${url}/mcp`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/json, text/event-stream',
+          ...headers,
+        },
+        body: JSON.stringify(body),
+      })
+    const readOnly = await issuer.sign({ audience: url, clientId: 'c', scope: 'words:read' })
+
+    const without = await post({})
+    const wrongScope = await post({ authorization: `Bearer ${readOnly}` })
+    const foreignOrigin = await post({ origin: 'https://elsewhere.example' })
+
+    assert.equal(without.status, 401)
+    assert.match(without.headers.get('www-authenticate') ?? '', /resource_metadata="/)
+    assert.equal(wrongScope.status, 403)
+    assert.match(
+      wrongScope.headers.get('www-authenticate') ?? '',
+      /insufficient_scope.*scope="words:write"/,
+    )
+    assert.equal(foreignOrigin.status, 403)
+  })
+
+  it('tells where tokens come from', async () => {
+    const response = await fetch(`${url}/.well-known/oauth-protected-resource/mcp`)
+    assert.deepEqual(await response.json(), {
+      resource: url,
+      authorization_servers: [issuer.url],
+      scopes_supported: ['words:read', 'words:write'],
+      bearer_methods_supported: ['header'],
+    })
+  })
+})
