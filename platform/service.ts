@@ -2,6 +2,7 @@
  * The HTTP shell of every process: health, readiness, metrics, limits, problem answers, graceful
  * stop. What the process is for is mounted by its caller.
  */
+import type { IncomingMessage } from 'node:http'
 import {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -19,6 +20,8 @@ const bodyBytesMax = 256 * 1024
 const requestTimeoutMs = 30_000
 const headersTimeoutMs = 10_000
 const readyCheckMs = 2_000
+const discardedBytesMax = 32 * 1024 * 1024
+const discardMs = 5_000
 
 export interface HttpProcess {
   readonly app: FastifyInstance
@@ -61,7 +64,10 @@ export function createHttpProcess(options: {
   // A client that connected and never asked would hold the close for a minute; whoever stops the
   // process has waited for what is in flight before.
   app.addHook('preClose', async () => app.server.closeAllConnections())
-  app.setErrorHandler((error, request, reply) => sendProblem(reply, error, request.id, options.log))
+  app.setErrorHandler(async (error, request, reply) => {
+    if ((error as { statusCode?: number }).statusCode === 413) await discardBody(request.raw)
+    return sendProblem(reply, error, request.id, options.log)
+  })
   app.setNotFoundHandler((request, reply) => {
     const error = new AppError('missing', 'no_such_route', `No ${request.method} ${request.url}`, {
       next: 'See the README for the routes of this process.',
@@ -137,6 +143,22 @@ function translate(cause: unknown): AppError {
     })
   }
   return named(databaseFault(cause))
+}
+
+/**
+ * Reads on and throws away, within limits: a client that is still sending when the connection
+ * closes sees a broken pipe instead of the answer.
+ */
+async function discardBody(body: IncomingMessage): Promise<void> {
+  let bytes = 0
+  const ended = new Promise<void>((resolve) => {
+    body.once('end', resolve).once('close', resolve)
+    body.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      if (bytes > discardedBytesMax) resolve()
+    })
+  })
+  await within(discardMs, ended)
 }
 
 async function within(ms: number, check: Promise<unknown>): Promise<boolean> {

@@ -18,8 +18,13 @@ import { orchestratorMigrations } from '../support/orders.ts'
 import type { Call, Table } from '../support/services.ts'
 import { createWorld, decides, modelOf, plans, type WorldOptions } from '../support/world.ts'
 
-const agentTools = ['validate_order', 'check_inventory', 'propose_shipment']
+const agentTools = ['check_inventory', 'propose_shipment', 'validate_order']
 const effects = ['reserve_stock', 'generate_label', 'commit_stock']
+/** Agents are asked at the same time: their order among themselves means nothing. */
+function agentsSorted(tools: readonly string[]): string[] {
+  const agents = tools.filter((tool) => agentTools.includes(tool)).sort()
+  return tools.map((tool) => (agentTools.includes(tool) ? (agents.shift() ?? '') : tool))
+}
 const away = unavailable('dependency_unavailable', 'It cannot be reached')
 const outOfStock = rejected('out_of_stock', 'Not enough', {
   details: { lines: [{ sku: 'mug', available: 1 }] },
@@ -65,7 +70,7 @@ describe('the run of an order', () => {
     it('calls every service in order and ends with a label', async () => {
       const { services, order, ...ran } = await ended()
 
-      assert.deepEqual(services.tools, [
+      assert.deepEqual(agentsSorted(services.tools), [
         'open_order',
         'get_stock',
         ...agentTools,
@@ -187,11 +192,11 @@ describe('the run of an order', () => {
         },
       })
 
-      assert.deepEqual(services.tools, [
+      assert.deepEqual(agentsSorted(services.tools), [
         'open_order',
         'get_stock',
-        'validate_order',
         'check_inventory',
+        'validate_order',
         'close_order',
       ])
       await endsAs({ services, ...ran }, 'backordered', 'out_of_stock')
@@ -549,9 +554,9 @@ describe('the run of an order', () => {
   describe('that its client cancels', () => {
     /** Cancels while `tool` is being called, whatever it answers then. */
     const cancelDuring = (tool: string, table: Table = {}, more: WorldOptions = {}) => {
-      const refusals: unknown[] = []
+      const refusals: string[] = []
       const cancelling = async (call: Call, times: number) => {
-        await requestCancel(db, call.options.orderId ?? '').catch((error) => refusals.push(error))
+        await requestCancel(db, call.options.orderId ?? '').catch(({ code }) => refusals.push(code))
         const { [tool]: wanted } = table
         if (wanted !== undefined) return typeof wanted === 'function' ? wanted(call, times) : wanted
         return undefined
@@ -569,7 +574,7 @@ describe('the run of an order', () => {
         assert.equal((await ran.order()).summary?.decision.by, 'client')
         assert.ok(!ran.services.tools.includes('generate_label'))
         const isReserved = ran.services.tools.includes('reserve_stock')
-        assert.equal(ran.services.tools.includes('release_stock'), isReserved)
+        assert.ok(!isReserved || ran.services.tools.includes('release_stock'))
         assert.equal(ran.services.calls.at(-1)?.input.outcome, 'cancelled')
       })
     }
@@ -589,8 +594,10 @@ describe('the run of an order', () => {
         const ran = await world({
           model: {
             mode: 'standin',
-            turn: async () => {
-              await requestCancel(db, ran.orderId)
+            turn: async ({ messages }) => {
+              const { orderId } = ran
+              if (messages.length === 1) return callsTools(['get_reservation', { orderId }])
+              await requestCancel(db, orderId)
               return answers(decides(decision))
             },
           },
@@ -608,7 +615,7 @@ describe('the run of an order', () => {
         const { refusals, options } = cancelDuring(tool)
         const ran = await ended(options)
 
-        assert.partialDeepStrictEqual(refusals, [{ kind: 'rejected', code: 'too_late' }])
+        assert.deepEqual(refusals, ['too_late'])
         await endsAs(ran, 'fulfilled', null)
       })
     }
@@ -639,18 +646,18 @@ describe('the run of an order', () => {
     }
 
     it('is told too late once it is being held', async () => {
-      const refusals: unknown[] = []
+      const refusals: string[] = []
       const ran = await ended({
         model: modelOf({ decide: decides('hold') }),
         answers: {
           release_stock: async ({ input }: Call) => {
-            await requestCancel(db, input.orderId).catch((error) => refusals.push(error))
+            await requestCancel(db, input.orderId).catch(({ code }) => refusals.push(code))
             return { ...input, state: 'released', lines: [] }
           },
         },
       })
 
-      assert.partialDeepStrictEqual(refusals, [{ code: 'too_late' }])
+      assert.deepEqual(refusals, ['too_late'])
       await endsAs(ran, 'held', 'decided_hold')
     })
   })
