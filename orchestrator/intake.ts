@@ -9,7 +9,12 @@ import type { Log } from '../platform/log.ts'
 import type { Engine } from './engine/seam.ts'
 import { hashOf, type OrderRequest } from './order-request.ts'
 import { findByKey, findUnstarted, type OrderRow, takeIn } from './order-store.ts'
-import { type FlowInput, fulfillOrderName, runIdOf } from './workflows/fulfill-order.ts'
+import {
+  type FlowInput,
+  fulfillOrderName,
+  type RunRules,
+  runIdOf,
+} from './workflows/fulfill-order.ts'
 
 export interface IntakeDeps {
   readonly pool: Pool
@@ -20,6 +25,8 @@ export interface IntakeDeps {
   readonly inFlightMax: number
   /** Orders that may wait in the queue; beyond them callers are told to come back. */
   readonly queueMax: number
+  /** For runs that start from now on. */
+  readonly rules: RunRules
 }
 
 /** How many runs this process has in flight. */
@@ -73,7 +80,7 @@ export async function submitOrder(deps: IntakeDeps, submission: Submission): Pro
       labelKey: randomUUID(),
       traceId,
     })
-    if (row.status === 'running') await startRun(deps.engine, row, dispatch)
+    if (row.status === 'running') await startRun(deps, row, dispatch)
     return row
   })
 }
@@ -104,21 +111,25 @@ async function earlierOrder(
 }
 
 async function startRun(
-  engine: Engine,
+  { engine, rules }: IntakeDeps,
   row: OrderRow,
   dispatch: 'direct' | 'queued',
 ): Promise<void> {
   const { orderId, round, request, traceId } = row
   const acceptedAtMs = row.createdAt.getTime()
-  const input: FlowInput = { orderId, round, request, traceId, acceptedAtMs }
+  const input: FlowInput = { orderId, round, request, traceId, acceptedAtMs, rules }
   await engine.start(fulfillOrderName, runIdOf(orderId, round), input, dispatch)
 }
 
 /** Starts the runs of orders whose process died between the insert and the start. */
-export async function startForgotten({ pool, engine, log }: IntakeDeps): Promise<void> {
+export async function startForgotten(deps: IntakeDeps): Promise<void> {
+  const { pool, engine, log } = deps
   const rows = await findUnstarted(pool, unstartedAfterMs, sweepBatch)
+  const states = await engine.statuses(rows.map((row) => runIdOf(row.orderId, row.round)))
   for (const row of rows) {
-    await startRun(engine, row, 'queued')
+    // Most of them wait in the queue, or for the end of their first step.
+    if (states.has(runIdOf(row.orderId, row.round))) continue
+    await startRun(deps, row, 'queued')
     log.warn({ orderId: row.orderId }, 'started an order that was taken in but not started')
   }
 }

@@ -40,13 +40,17 @@ export interface NewEvent {
   readonly data: unknown
 }
 
-/**
- * Appends one event, tells every listener on every replica, and returns the order's phase as of
- * then: a run learns of a cancel without asking.
- */
-export async function appendEvent(db: Db, event: NewEvent): Promise<Phase> {
+export interface Appended {
+  /** Of the order, as of then: a run learns of a cancel without asking. */
+  readonly phase: Phase
+  /** False when there was an event of this key: the first one stays. */
+  readonly isNew: boolean
+}
+
+/** Appends one event and tells every listener on every replica. */
+export async function appendEvent(db: Db, event: NewEvent): Promise<Appended> {
   const { orderId, round, key, type, data } = event
-  const appended = await db.query<{ phase: Phase }>(
+  const appended = await db.query<Appended>(
     `with numbered as (
        update customer_order set event_seq = event_seq + 1
         where order_id = $1
@@ -55,13 +59,26 @@ export async function appendEvent(db: Db, event: NewEvent): Promise<Phase> {
        insert into order_event (order_id, seq, event_key, round, type, data)
        select $1, event_seq, $2, $3, $4, $5 from numbered
        on conflict (order_id, event_key) do nothing
+       returning seq
      )
-     select phase, pg_notify('${channel}', $1::text) from numbered`,
+     select phase, exists (select from written) as "isNew", pg_notify('${channel}', $1::text)
+       from numbered`,
     [orderId, key, round, type, storableJson(data)],
   )
   const row = appended.rows[0]
   if (row === undefined) throw new Error(`No order ${orderId} to write an event of`)
-  return row.phase
+  return { phase: row.phase, isNew: row.isNew }
+}
+
+/** The report of one step that ended, by the key of its event. */
+export async function readStepReport(db: Db, orderId: string, key: string): Promise<StepReport> {
+  const found = await db.query<{ data: StepReport }>(
+    `select data from order_event where order_id = $1 and event_key = $2`,
+    [orderId, key],
+  )
+  const row = found.rows[0]
+  if (row === undefined) throw new Error(`No event ${key} of order ${orderId}`)
+  return row.data
 }
 
 /** Events after `afterSeq`, oldest first. */

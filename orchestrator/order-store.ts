@@ -166,7 +166,7 @@ export async function commitOrder(db: Db, orderId: string, round: number): Promi
 export async function requestCancel(db: Db, orderId: string): Promise<void> {
   const moved = await db.query(
     `update customer_order set phase = 'cancelling'
-      where order_id = $1 and phase in ('open', 'cancelling')`,
+      where order_id = $1 and status = 'running' and phase in ('open', 'cancelling')`,
     [orderId],
   )
   if (moved.rowCount === 1) return
@@ -203,6 +203,18 @@ export async function findUnstarted(db: Db, olderThanMs: number, limit: number) 
     `select ${columns} from customer_order
       where status = 'running' and event_seq = 0
         and created_at < now() - make_interval(secs => $1)
+      order by created_at
+      limit $2`,
+    [olderThanMs / 1_000, limit],
+  )
+  return found.rows
+}
+
+/** Orders that have been running for a while, oldest first. */
+export async function findRunning(db: Db, olderThanMs: number, limit: number): Promise<OrderRow[]> {
+  const found = await db.query<OrderRow>(
+    `select ${columns} from customer_order
+      where status = 'running' and created_at < now() - make_interval(secs => $1)
       order by created_at
       limit $2`,
     [olderThanMs / 1_000, limit],

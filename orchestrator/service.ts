@@ -21,6 +21,7 @@ import { createHttpProcess } from '../platform/service.ts'
 import { settled } from '../platform/tool-service.ts'
 import { type Authenticate, authenticateByToken, authenticateLocally } from './caller.ts'
 import { DbosEngine } from './engine/dbos-engine.ts'
+import { endFailedRuns } from './failed-runs.ts'
 import { Flights, startForgotten } from './intake.ts'
 import { createIssuer, type Issuer, readEncryptionKey } from './issuer.ts'
 import { createOrderMetrics } from './metrics.ts'
@@ -34,6 +35,7 @@ import {
   type FlowDeps,
   type FlowInput,
   fulfillOrderName,
+  type RunRules,
 } from './workflows/fulfill-order.ts'
 
 export const orchestratorConfig = processConfig
@@ -74,15 +76,12 @@ const isLoopback = (host: string) => /^(localhost|127(\.\d{1,3}){3}|::1)$/.test(
 
 /** Starts the orchestrator. Ready once its database answers and its engine runs. */
 export async function startOrchestrator(config: OrchestratorConfig): Promise<RunningProcess> {
+  const encryptionKey = readEncryptionKey(config.KEY_ENCRYPTION_KEY)
   const log = createLog('orchestrator', config.LOG_LEVEL)
   const metrics = createMetrics('orchestrator')
   const pool = createPool(config.DATABASE_URL, config.DATABASE_POOL_MAX, log)
   await migrate(pool, new URL('./migrations/', import.meta.url))
-  const issuer = await createIssuer(
-    pool,
-    config.ISSUER_URL,
-    readEncryptionKey(config.KEY_ENCRYPTION_KEY),
-  )
+  const issuer = await createIssuer(pool, config.ISSUER_URL, encryptionKey)
   const orderMetrics = createOrderMetrics(metrics)
   const model = createModel(config, readPrices(), metrics)
   const services = createCallers(config, issuer, metrics)
@@ -94,15 +93,16 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
     log,
     onRecovered: (runs) => orderMetrics.recoveries.inc(runs),
   })
+  const onEnd: FlowDeps['onEnd'] = ({ outcome }, acceptedAtMs) => {
+    orderMetrics.orders.inc({ outcome })
+    orderMetrics.duration.observe({ outcome }, (Date.now() - acceptedAtMs) / 1_000)
+  }
   const flow = createFulfillOrder({
     ...services,
     ...flowSettings(config, log, metrics, model),
     pool,
     log,
-    onEnd: ({ outcome }, acceptedAtMs) => {
-      orderMetrics.orders.inc({ outcome })
-      orderMetrics.duration.observe({ outcome }, (Date.now() - acceptedAtMs) / 1_000)
-    },
+    onEnd,
   })
   engine.register<FlowInput>(fulfillOrderName, (context, input) =>
     flights.during(() => flow(context, input)),
@@ -122,6 +122,7 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
     fulfillment: services.fulfillment,
     inFlightMax: config.IN_FLIGHT_MAX,
     queueMax: config.QUEUE_MAX,
+    rules: runRules(config),
     authenticate: authenticator(config, issuer),
     answers: { publicUrl: config.PUBLIC_URL, mode: model.mode },
     draining: draining.signal,
@@ -135,7 +136,9 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
 
   const sweep = setInterval(() => {
     orderMetrics.inFlight.set(flights.running)
-    startForgotten(deps).catch((error: unknown) => log.warn({ err: error }, 'sweep failed'))
+    Promise.all([startForgotten(deps), endFailedRuns({ ...deps, onEnd })]).catch((error: unknown) =>
+      log.warn({ err: error }, 'sweep failed'),
+    )
     engine.queued().then(
       (queued) => orderMetrics.queued.set(queued),
       () => {},
@@ -149,8 +152,8 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
       http.drain()
       draining.abort()
       await settled(http.inFlight, config.DRAIN_SECONDS * 500)
-      await engine.shutdown(config.DRAIN_SECONDS * 500)
-      await http.app.close()
+      // Together: an order that came in after the engine's end would be stored, but not started.
+      await Promise.all([http.app.close(), engine.shutdown(config.DRAIN_SECONDS * 500)])
       await watch.stop()
       await Promise.all(
         [services.order, services.inventory, services.fulfillment].map((s) => s.close()),
@@ -171,6 +174,15 @@ function createCallers(config: OrchestratorConfig, issuer: Issuer, metrics: Metr
   }
 }
 
+const runRules = (config: OrchestratorConfig): RunRules => ({
+  planning: config.PLANNING,
+  patience: {
+    roundsMax: config.PATIENCE_ROUNDS_MAX,
+    waitMinMs: config.PATIENCE_WAIT_MIN_MS,
+    waitMaxMs: config.PATIENCE_WAIT_MAX_MS,
+  },
+})
+
 function flowSettings(config: OrchestratorConfig, log: Log, metrics: Metrics, model: Model) {
   const retry = {
     attemptsMax: config.STEP_ATTEMPTS_MAX,
@@ -180,15 +192,9 @@ function flowSettings(config: OrchestratorConfig, log: Log, metrics: Metrics, mo
   const settings = { effort: config.DECIDE_EFFORT, limits: defaultLimits }
   return {
     retry,
-    patience: {
-      roundsMax: config.PATIENCE_ROUNDS_MAX,
-      waitMinMs: config.PATIENCE_WAIT_MIN_MS,
-      waitMaxMs: config.PATIENCE_WAIT_MAX_MS,
-    },
     agent: { model, metrics, log, retry },
     planAgent: { ...settings, model: config.PLAN_MODEL },
     decideAgent: { ...settings, model: config.DECIDE_MODEL },
-    planning: config.PLANNING,
     orderLimitCents: config.ORDER_LIMIT_CENTS,
   } satisfies Partial<FlowDeps>
 }

@@ -109,6 +109,14 @@ export class DbosEngine implements Engine {
     return status === null ? 'unknown' : (runStates[status.status] ?? 'unknown')
   }
 
+  async statuses(runIds: readonly string[]): Promise<ReadonlyMap<string, RunState>> {
+    const found = await this.#pool.query<{ id: string; status: string }>(
+      `select workflow_uuid as id, status from dbos.workflow_status where workflow_uuid = any($1)`,
+      [runIds],
+    )
+    return new Map(found.rows.map(({ id, status }) => [id, runStates[status] ?? 'unknown']))
+  }
+
   async progressOf(runId: string): Promise<unknown> {
     return DBOS.getEvent(runId, 'progress', { timeoutSeconds: 0 })
   }

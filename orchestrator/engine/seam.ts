@@ -56,6 +56,8 @@ export interface Engine {
   /** Hands a message to a run's `wait`. Idempotent on `key`. */
   signal(runId: string, topic: string, message: unknown, key: string): Promise<void>
   status(runId: string): Promise<RunState>
+  /** The states of many runs; one that was never started is left out. */
+  statuses(runIds: readonly string[]): Promise<ReadonlyMap<string, RunState>>
   /** The last value that the run published, or null. */
   progressOf(runId: string): Promise<unknown>
   /** Waits for the end of a run; false when it goes on after `timeoutMs`. */

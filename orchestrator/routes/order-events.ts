@@ -17,9 +17,9 @@ export function orderEventsRoute(app: FastifyInstance, deps: RouteDeps): void {
     const orderId = orderIdOf(request.params)
     assertMayTouch(caller, await readOrder(deps.pool, orderId), 'orders:read:all')
     if (deps.watch.full) throw tooManyStreams()
-    const lastSeen = Number(request.headers['last-event-id'] ?? 0)
+    const lastSeen = lastSeenOf(request.headers['last-event-id'])
     reply.hijack()
-    await streamEvents(deps, reply, orderId, Number.isInteger(lastSeen) ? lastSeen : 0)
+    await streamEvents(deps, reply, orderId, lastSeen)
   })
 }
 
@@ -60,6 +60,12 @@ async function streamEvents(
     clearInterval(keepAlive)
     raw.end()
   }
+}
+
+/** The number of one of our events; whatever else was sent, the stream starts over. */
+const lastSeenOf = (header: unknown): number => {
+  const text = typeof header === 'string' ? header : ''
+  return /^\d{1,9}$/.test(text) ? Number(text) : 0
 }
 
 const format = ({ seq, type, round, at, data }: OrderEvent): string =>

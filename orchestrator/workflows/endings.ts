@@ -1,5 +1,6 @@
 /** How a run ends: from findings, a decision or an error to an outcome that is told and recorded. */
 import type { z } from 'zod'
+import type { Db } from '../../platform/db.ts'
 import { toWire, type WireError } from '../../platform/errors.ts'
 import type { label as labelSchema } from '../../services/fulfillment/contract.ts'
 import type { checkedLine } from '../../services/inventory/contract.ts'
@@ -159,6 +160,18 @@ function warningsOf(opened: Opened, proposals?: Proposals): Warning[] {
   return [{ code: 'note_contained_instructions', message }]
 }
 
+/** Records how a round ended and tells of it, once: the first ending stands. */
+export async function recordEnding(db: Db, key: OrderKey, ending: Ending): Promise<void> {
+  const { outcome, code, summary } = ending
+  await finishOrder(db, key.orderId, key.round, { outcome, code, summary })
+  await appendEvent(db, {
+    ...key,
+    key: `${key.round}:order_finished`,
+    type: 'order_finished',
+    data: { status: outcome, code },
+  })
+}
+
 /**
  * A cancel that was accepted is kept, however the run would have ended: this end and a cancel meet
  * at the same update as pivot and cancel do, and whoever comes second finds the row taken.
@@ -197,14 +210,7 @@ export async function finishRun(
   const isStuck = ending.outcome === 'stuck'
   const closed = isStuck || (await run.attemptAlways(close)).ok
   await run.record('finish', async () => {
-    const { outcome, code, summary } = ending
-    await finishOrder(deps.pool, key.orderId, key.round, { outcome, code, summary })
-    await appendEvent(deps.pool, {
-      ...key,
-      key: `${key.round}:order_finished`,
-      type: 'order_finished',
-      data: { status: outcome, code },
-    })
+    await recordEnding(deps.pool, key, ending)
     deps.onEnd(ending)
   })
   if (!closed) await run.persist({ ...close, name: 'close_order_later' })

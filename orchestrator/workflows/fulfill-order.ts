@@ -39,7 +39,7 @@ import {
   reviewFindings,
   stockFactsOf,
 } from './facts.ts'
-import { cancelledByClient, failureOf, OrderRun, type RunDeps } from './order-run.ts'
+import { cancelledByClient, failureOf, OrderRun, type Patience, type RunDeps } from './order-run.ts'
 import { needsPlan, type Planning } from './plan-rules.ts'
 
 export interface FlowDeps extends RunDeps {
@@ -49,9 +49,17 @@ export interface FlowDeps extends RunDeps {
   readonly agent: AgentDeps
   readonly planAgent: AgentSettings
   readonly decideAgent: AgentSettings
-  readonly planning: Planning
   readonly orderLimitCents: number
   readonly onEnd: (ending: Ending, acceptedAtMs: number) => void
+}
+
+/**
+ * What decides which way a run goes, besides what its steps return. Fixed when it starts: a replay
+ * after a restart with other settings would not find its records again.
+ */
+export interface RunRules {
+  readonly planning: Planning
+  readonly patience: Patience
 }
 
 export interface FlowInput {
@@ -60,6 +68,7 @@ export interface FlowInput {
   readonly request: OrderRequest
   readonly traceId: string
   readonly acceptedAtMs: number
+  readonly rules: RunRules
 }
 
 /** The workflow's name in the engine: never rename it while runs are open. */
@@ -69,7 +78,7 @@ export const runIdOf = (orderId: string, round: number) => `${orderId}:${round}`
 export function createFulfillOrder(deps: FlowDeps): Workflow<FlowInput> {
   return async (context, input) => {
     const key = { orderId: input.orderId, round: input.round }
-    const run = new OrderRun(context, deps, key)
+    const run = new OrderRun(context, deps, key, input.rules.patience)
     const calls = createCalls(deps, key, input.traceId)
     const ending = await toEnding(run, deps, calls, input).catch((cause: unknown) =>
       endByError(failureOf(cause)),
@@ -106,7 +115,7 @@ async function toEnding(
     hasDeadline: opened.shipBy !== null,
     isShort: stockFacts.short.length > 0,
   }
-  const plan = needsPlan(deps.planning, planFacts)
+  const plan = needsPlan(input.rules.planning, planFacts)
     ? await run.step({
         ...own('plan'),
         run: () => {

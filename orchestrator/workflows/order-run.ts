@@ -2,12 +2,12 @@
  * One run of one order and round: its steps, with their retries, events and reverse. A step's
  * outcome is recorded as data, failures included, so a replay sees exactly what the run saw.
  */
-import type { Pool } from '../../platform/db.ts'
+import { databaseFault, type Pool } from '../../platform/db.ts'
 import { AppError, fromWire, named, toWire, type WireError } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
 import { type RetryPolicy, withRetry } from '../../platform/resilience.ts'
 import type { WorkflowContext } from '../engine/seam.ts'
-import { appendEvent, type NewEvent, type StepReport } from '../order-events.ts'
+import { appendEvent, type NewEvent, readStepReport, type StepReport } from '../order-events.ts'
 import type { Phase } from '../order-store.ts'
 
 export interface RunDeps {
@@ -15,10 +15,9 @@ export interface RunDeps {
   readonly log: Log
   /** The one retry layer of a call: attempts and backoff inside a step. */
   readonly retry: RetryPolicy
-  /** Backoff between rounds of a step that must get through: after the pivot, and undo. */
-  readonly patience: Patience
 }
 
+/** Backoff between rounds of a step that must get through: after the pivot, and undo. */
 export interface Patience {
   readonly roundsMax: number
   readonly waitMinMs: number
@@ -44,21 +43,25 @@ export interface OrderStep<T> {
 
 export type StepOutcome<T> = { ok: true; value: T } | { ok: false; error: WireError }
 
-/** Our own Postgres is asked patiently: without it nothing can be recorded anyway. */
-const ownDatabaseRetry: RetryPolicy = { attemptsMax: 8, backoffMinMs: 100, backoffMaxMs: 5_000 }
+/** Our own Postgres is waited for, minutes long: without it nothing can be recorded anyway. */
+const ownDatabaseRetry: RetryPolicy = { attemptsMax: 600, backoffMinMs: 100, backoffMaxMs: 1_000 }
+/** What it refuses while it is there is tried again in case it was chance. */
+const refusalsMax = 3
 const notAborted = new AbortController().signal
 
 export class OrderRun {
   readonly #context: WorkflowContext
   readonly #deps: RunDeps
   readonly #key: OrderKey
+  readonly #patience: Patience
   readonly #undo: OrderStep<unknown>[] = []
   #phase: Phase = 'open'
 
-  constructor(context: WorkflowContext, deps: RunDeps, key: OrderKey) {
+  constructor(context: WorkflowContext, deps: RunDeps, key: OrderKey, patience: Patience) {
     this.#context = context
     this.#deps = deps
     this.#key = key
+    this.#patience = patience
   }
 
   /** Registers the reverse of an effect. Call it before the effect: a timeout does not say. */
@@ -85,7 +88,7 @@ export class OrderRun {
 
   /** A write to our own database that is recorded as done; asked patiently, it is never refused. */
   async record<T>(name: string, write: () => Promise<T>): Promise<T> {
-    return this.#context.step(name, () => withRetry(ownDatabaseRetry, notAborted, write))
+    return this.#context.step(name, () => patiently(write))
   }
 
   /** Several single steps at once. Waits for all of them; then throws the first failure. */
@@ -107,7 +110,7 @@ export class OrderRun {
    * is tried again; a refusal for good, or the end of patience, is the outcome.
    */
   async persist<T>(step: OrderStep<T>): Promise<StepOutcome<T>> {
-    const { roundsMax, waitMinMs, waitMaxMs } = this.#deps.patience
+    const { roundsMax, waitMinMs, waitMaxMs } = this.#patience
     for (let round = 1; ; round++) {
       const key = round === 1 ? step.name : `${step.name}#${round}`
       const outcome = await this.#context.step(key, () => this.#perform(step, key, false))
@@ -160,22 +163,47 @@ export class OrderRun {
       durationMs: Math.round(performance.now() - startedAt),
       ...describe(outcome, step.isShown ?? true),
     }
-    await this.#event('step_finished', key, report)
-    return outcome
+    const isNew = await this.#event('step_finished', key, report)
+    return isNew || step.isShown === false ? outcome : this.#told(key)
   }
 
   /** Every event that is written tells the phase as of then: so a run learns of a cancel. */
-  async #event(type: NewEvent['type'], key: string, data: unknown): Promise<void> {
+  async #event(type: NewEvent['type'], key: string, data: unknown): Promise<boolean> {
     const { orderId, round } = this.#key
-    const event = { orderId, round, key: `${round}:${key}:${type}`, type, data }
-    const append = () => appendEvent(this.#deps.pool, event)
-    this.#phase = await withRetry(ownDatabaseRetry, notAborted, append)
+    const event = { orderId, round, key: this.#eventKey(type, key), type, data }
+    const { phase, isNew } = await patiently(() => appendEvent(this.#deps.pool, event))
+    this.#phase = phase
+    return isNew
+  }
+
+  /** The process died once this step was told of and before it was recorded: what was told counts. */
+  async #told<T>(key: string): Promise<StepOutcome<T>> {
+    const eventKey = this.#eventKey('step_finished', key)
+    const read = () => readStepReport(this.#deps.pool, this.#key.orderId, eventKey)
+    const { result, error, agent } = await patiently(read)
+    if (error !== undefined) return { ok: false, error }
+    return { ok: true, value: (agent === undefined ? result : { ...Object(result), agent }) as T }
+  }
+
+  #eventKey(type: NewEvent['type'], key: string): string {
+    return `${this.#key.round}:${key}:${type}`
   }
 
   #logFailure(step: string, error: AppError, attempt: number): void {
     const fields = { ...this.#key, step, attempt, code: error.code, err: error.cause ?? error }
     this.#deps.log.warn(fields, 'step attempt failed')
   }
+}
+
+/** Tries for as long as our own Postgres is away. */
+function patiently<T>(query: () => Promise<T>): Promise<T> {
+  const attempt = () =>
+    query().catch((cause: unknown) => {
+      throw databaseFault(cause)
+    })
+  return withRetry(ownDatabaseRetry, notAborted, attempt, (error, times) => {
+    if (error.kind !== 'unavailable' && times >= refusalsMax) throw error
+  })
 }
 
 export const cancelledByClient = () =>

@@ -192,6 +192,15 @@ describe('the orders of the orchestrator', () => {
       await assert.rejects(requestCancel(db, orderId), tooLate)
     })
 
+    it('cannot be turned into a cancel when it is stuck before its pivot', async () => {
+      const { orderId } = await placeOrder(db)
+      await finishOrder(db, orderId, 1, endOf('stuck', 'run_failed'))
+
+      await assert.rejects(requestCancel(db, orderId), tooLate)
+
+      assert.equal(await phaseOf(orderId), 'open')
+    })
+
     it('is not recorded for another round', async () => {
       const { orderId } = await placeOrder(db)
 

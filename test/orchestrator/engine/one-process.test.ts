@@ -70,7 +70,14 @@ describe('the engine in one process', () => {
     await open('a')
     assert.equal(await engine.result(runId, 10_000), true)
 
-    assert.deepEqual(await stepsOf(runId), ['slow', 'fast', 'a', 'b'])
+    const ran = await stepsOf(runId)
+    assert.deepEqual(
+      [ran.slice(0, 2).sort(), ran.slice(2).sort()],
+      [
+        ['fast', 'slow'],
+        ['a', 'b'],
+      ],
+    )
     assert.deepEqual(await resultOf(runId), {
       both: ['slow', 'fast'],
       failure: { kind: 'rejected', code: 'b_failed' },
@@ -108,7 +115,7 @@ describe('the engine in one process', () => {
 
     assert.equal(await engine.result(runId, 10_000), true)
 
-    assert.ok(performance.now() - startedAt >= 300)
+    assert.ok(performance.now() - startedAt >= 290)
     assert.deepEqual(await stepsOf(runId), ['before', 'after'])
   })
 

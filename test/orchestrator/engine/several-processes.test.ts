@@ -134,20 +134,26 @@ describe('the engine in several processes', { concurrency: true }, () => {
   it('hands what still runs at the end of a graceful stop on at once', async () => {
     const world = await World.of(4, 4)
     const [a, b] = world.pair
-    const [quick, slow] = [randomUUID(), randomUUID()]
+    const [quick, slow, undoable] = [randomUUID(), randomUUID(), randomUUID()]
     await a.start('steps', quick, { gate: 'quick' }, 'direct')
     await a.start('steps', slow, { gate: 'slow' }, 'direct')
+    await a.start('with_undo', undoable, {}, 'direct')
     await world.started(quick, 'two')
     await world.started(slow, 'two')
+    await world.started(undoable, 'do')
 
     const stopped = a.shutdown(1_000)
     await world.open('quick')
     await stopped
-    await a.kill()
     const startedAt = performance.now()
     await world.started(slow, 'two', b.pid)
     const handedOnMs = performance.now() - startedAt
+    await world.started(undoable, 'do', b.pid)
+    // Both processes end this step now; the one that stops must not undo it.
+    await world.open('do')
+    await world.started(undoable, 'more')
     await world.open('slow')
+    await world.open('more')
 
     // Less than a lease: nobody had to wait for its end.
     assert.ok(handedOnMs < 3_500, `${handedOnMs} ms`)
@@ -158,6 +164,12 @@ describe('the engine in several processes', { concurrency: true }, () => {
       ['three', a.pid],
     ])
     assert.equal(await b.status(quick), 'done')
+    assert.equal(await b.result(undoable, 10_000), true)
+    assert.deepEqual(await world.ran(undoable), [
+      ['do', a.pid],
+      ['do', b.pid],
+      ['more', b.pid],
+    ])
   })
 
   it('never lets a process that was thought dead react to having lost its run', async () => {

@@ -24,15 +24,23 @@ export class MemoryEngine {
     return this.records.map(({ name }) => name)
   }
 
-  /** Runs until the workflow ends or the process dies. Then call it again: that is the recovery. */
+  /**
+   * Runs until the workflow ends or the process dies. Then call it again: that is the recovery.
+   *
+   * @throws Error when the workflow goes another way than its records.
+   */
   async run<I>(workflow: Workflow<I>, runId: string, input: I, death?: Death): Promise<boolean> {
     const died = Promise.withResolvers<false>()
-    const context = this.#context(runId, death, () => died.resolve(false))
+    const context = this.#context(runId, death, died)
     const ended = workflow(context, structuredClone(input)).then(() => true)
     return Promise.race([ended, died.promise])
   }
 
-  #context(runId: string, death: Death | undefined, die: () => void): WorkflowContext {
+  #context(
+    runId: string,
+    death: Death | undefined,
+    died: PromiseWithResolvers<false>,
+  ): WorkflowContext {
     const underWay = new Set<Promise<unknown>>()
     let next = 0
     let isDead = false
@@ -40,14 +48,18 @@ export class MemoryEngine {
     const end = (): Promise<never> => {
       isDead = true
       // Calls that are out arrive, even though nobody hears their answers.
-      void Promise.allSettled(underWay).then(die)
+      void Promise.allSettled(underWay).then(() => died.resolve(false))
       return new Promise(() => {})
     }
     const step = async <T>(name: string, run: () => Promise<T>): Promise<T> => {
       const position = next++
       if (isDead) return end()
       const recorded = this.records[position]
-      if (recorded !== undefined) return replay(recorded, name)
+      if (recorded !== undefined && recorded.name !== name) {
+        died.reject(new Error(`Not deterministic: ${recorded.name} became ${name}`))
+        return end()
+      }
+      if (recorded !== undefined) return replay(recorded)
       const isLast = death?.position === position
       if (isLast && death.moment === 'before') return end()
       const outcome = perform(run)
@@ -56,7 +68,7 @@ export class MemoryEngine {
       underWay.delete(outcome)
       if (isDead || isLast) return end()
       this.records[position] = record
-      return replay(record, name)
+      return replay(record)
     }
     return {
       runId,
@@ -83,8 +95,7 @@ async function perform(run: () => Promise<unknown>): Promise<Record['outcome']> 
   }
 }
 
-function replay<T>({ name, outcome }: Record, asked: string): T {
-  if (name !== asked) throw new Error(`The run is not deterministic: ${name} became ${asked}`)
+function replay<T>({ outcome }: Record): T {
   if ('error' in outcome) throw fromWire(outcome.error)
   return (outcome.value === undefined ? undefined : JSON.parse(outcome.value)) as T
 }

@@ -1,11 +1,11 @@
 /** One order and everything its run needs: real tables, a table of answers, a scripted model. */
-
 import { readStepReports } from '../../../orchestrator/order-events.ts'
 import type { OrderRequest } from '../../../orchestrator/order-request.ts'
 import { readOrder } from '../../../orchestrator/order-store.ts'
 import type { Ending } from '../../../orchestrator/workflows/endings.ts'
 import {
   createFulfillOrder,
+  type FlowDeps,
   type FlowInput,
 } from '../../../orchestrator/workflows/fulfill-order.ts'
 import type { Planning } from '../../../orchestrator/workflows/plan-rules.ts'
@@ -50,8 +50,8 @@ export interface WorldOptions {
   readonly request?: OrderRequest
 }
 
-export type World = Awaited<ReturnType<typeof createWorld>>
-
+// One set of metrics for all worlds: each set watches the process.
+const around = agentDeps(modelOf({}))
 const settings = { model: 'claude-opus-5-5', effort: 'low', limits: defaultLimits } as const
 
 export async function createWorld(db: TestDatabase, options: WorldOptions = {}) {
@@ -64,26 +64,25 @@ export async function createWorld(db: TestDatabase, options: WorldOptions = {}) 
   const services = servicesOf(options.answers)
   const engine = new MemoryEngine()
   const endings: Ending[] = []
-  const agent = agentDeps(model)
-  const flow = createFulfillOrder({
+  const agent = { ...around, model }
+  const deps: FlowDeps = {
     ...services.callers,
     pool: db,
     log: agent.log,
     retry: { attemptsMax: 3, backoffMinMs: 1, backoffMaxMs: 2 },
-    patience: { roundsMax: 3, waitMinMs: 1, waitMaxMs: 1 },
     agent,
     planAgent: settings,
     decideAgent: settings,
-    planning,
     orderLimitCents: 500_000,
     onEnd: (ending) => endings.push(ending),
-  })
+  }
   const input: FlowInput = {
     orderId,
     round,
     request: row.request,
     traceId,
     acceptedAtMs: row.createdAt.getTime(),
+    rules: { planning, patience: { roundsMax: 3, waitMinMs: 1, waitMaxMs: 1 } },
   }
 
   return {
@@ -91,8 +90,9 @@ export async function createWorld(db: TestDatabase, options: WorldOptions = {}) 
     services,
     engine,
     endings,
-    /** True when the run came to its end. */
-    run: (death?: Death) => engine.run(flow, orderId, input, death),
+    /** True when the run came to its end. `change`: as if the process was started otherwise. */
+    run: (death?: Death, change: Partial<FlowDeps> = {}) =>
+      engine.run(createFulfillOrder({ ...deps, ...change }), orderId, input, death),
     order: () => readOrder(db, orderId),
     /** How the order ended, in short. */
     async end() {
