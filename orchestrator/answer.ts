@@ -12,9 +12,9 @@ export interface AnswerSettings {
 
 /** Builds the answer of one order from its row and its events. */
 export async function buildAnswer(db: Db, row: OrderRow, settings: AnswerSettings) {
-  const reports = withoutAbsorbed(await readStepReports(db, row.orderId))
+  const reports = await readStepReports(db, row.orderId)
   const { summary } = row
-  const agents = reports.flatMap((report) => (report.agent === undefined ? [] : [report.agent]))
+  const agents = reports.flatMap(({ report: { agent } }) => (agent === undefined ? [] : [agent]))
   const costNanoUsd = agents.reduce((sum, agent) => sum + agent.costNanoUsd, 0)
   return {
     orderId: row.orderId,
@@ -44,18 +44,6 @@ export async function buildAnswer(db: Db, row: OrderRow, settings: AnswerSetting
   }
 }
 
-/** A decision that was prepared is part of the decision that followed, its tokens included. */
-function withoutAbsorbed(reports: readonly { round: number; report: StepReport }[]): StepReport[] {
-  const decided = new Set(
-    reports.flatMap(({ round, report }) =>
-      report.name === 'decide' && report.agent !== undefined ? [round] : [],
-    ),
-  )
-  return reports
-    .filter(({ round, report }) => report.name !== 'prepare_decision' || !decided.has(round))
-    .map(({ report }) => report)
-}
-
 export const labelUrl = (row: OrderRow, { publicUrl }: AnswerSettings): string =>
   `${publicUrl}/labels/${row.labelKey}.pdf`
 
@@ -69,9 +57,10 @@ function labelOf(row: OrderRow, settings: AnswerSettings) {
   }
 }
 
-function stepOf({ name, service, tool, state, attempts, durationMs, ...report }: StepReport) {
-  const { agent, result, error } = report
+function stepOf({ round, report }: { round: number; report: StepReport }) {
+  const { name, service, tool, state, attempts, durationMs, agent, result, error } = report
   return {
+    round,
     name,
     service,
     tool,

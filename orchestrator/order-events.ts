@@ -43,31 +43,49 @@ export interface NewEvent {
 export interface Appended {
   /** Of the order, as of then: a run learns of a cancel without asking. */
   readonly phase: Phase
-  /** False when there was an event of this key: the first one stays. */
+  /** False when there was an event of such a key: the first one stays. */
   readonly isNew: boolean
 }
 
 /** Appends one event and tells every listener on every replica. */
 export async function appendEvent(db: Db, event: NewEvent): Promise<Appended> {
-  const { orderId, round, key, type, data } = event
-  const appended = await db.query<Appended>(
+  return appendEvents(db, event, [event])
+}
+
+/** Appends several events of one order and round, in this order, in one statement. */
+export async function appendEvents(
+  db: Db,
+  { orderId, round }: Pick<NewEvent, 'orderId' | 'round'>,
+  events: readonly Pick<NewEvent, 'key' | 'type' | 'data'>[],
+): Promise<Appended> {
+  const appended = await db.query<{ phase: Phase; written: number }>(
     `with numbered as (
-       update customer_order set event_seq = event_seq + 1
+       update customer_order set event_seq = event_seq + cardinality($3::text[])
         where order_id = $1
-       returning event_seq, phase
+       returning event_seq - cardinality($3::text[]) as before, phase
      ), written as (
        insert into order_event (order_id, seq, event_key, round, type, data)
-       select $1, event_seq, $2, $3, $4, $5 from numbered
+       select $1, before + nr, key, $2, type, data
+         from numbered,
+              unnest($3::text[], $4::text[], $5::jsonb[]) with ordinality as e (key, type, data, nr)
        on conflict (order_id, event_key) do nothing
        returning seq
      )
-     select phase, exists (select from written) as "isNew", pg_notify('${channel}', $1::text)
+     select phase, (select count(*)::int from written) as written,
+            pg_notify('${channel}', $1::text || ' ' || $6)
        from numbered`,
-    [orderId, key, round, type, storableJson(data)],
+    [
+      orderId,
+      round,
+      events.map((event) => event.key),
+      events.map((event) => event.type),
+      events.map((event) => storableJson(event.data)),
+      events.at(-1)?.type,
+    ],
   )
   const row = appended.rows[0]
   if (row === undefined) throw new Error(`No order ${orderId} to write an event of`)
-  return { phase: row.phase, isNew: row.isNew }
+  return { phase: row.phase, isNew: row.written === events.length }
 }
 
 /** The report of one step that ended, by the key of its event. */

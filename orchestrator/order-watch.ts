@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import type { Log } from '../platform/log.ts'
-import { channel } from './order-events.ts'
+import { channel, type EventType } from './order-events.ts'
 
 const reconnectMs = 500
 const connectTimeoutMs = 5_000
@@ -13,7 +13,7 @@ const connectTimeoutMs = 5_000
 const pollMs = 1_000
 const watchersMax = 10_000
 
-type Listener = () => void
+type Listener = (type: string) => void
 
 export class OrderWatch {
   readonly #databaseUrl: string
@@ -42,7 +42,7 @@ export class OrderWatch {
     await this.#client?.end().catch(() => {})
   }
 
-  /** Calls `listener` after every change of the order. Returns how to end that. */
+  /** Calls `listener` with the type of every event of the order. Returns how to end that. */
   subscribe(orderId: string, listener: Listener): () => void {
     const listeners = this.#listeners.get(orderId) ?? new Set()
     this.#listeners.set(orderId, listeners.add(listener))
@@ -58,15 +58,18 @@ export class OrderWatch {
 
   /**
    * Looks until `look` returns something, at most until `signal` aborts; then undefined. Looks
-   * after every change of the order, and once a second anyway.
+   * after every event of the order, or of type `only`, and once a second anyway.
    */
   async until<T>(
     orderId: string,
     signal: AbortSignal,
     look: () => Promise<T | undefined>,
+    only?: EventType,
   ): Promise<T | undefined> {
     let changed = Promise.withResolvers<void>()
-    const unsubscribe = this.subscribe(orderId, () => changed.resolve())
+    const unsubscribe = this.subscribe(orderId, (type) => {
+      if (only === undefined || only === type) changed.resolve()
+    })
     try {
       for (;;) {
         changed = Promise.withResolvers<void>()
@@ -93,8 +96,9 @@ export class OrderWatch {
       connectionTimeoutMillis: connectTimeoutMs,
       keepAlive: true,
     })
-    client.on('notification', ({ payload }) => {
-      for (const listener of this.#listeners.get(payload ?? '') ?? []) listener()
+    client.on('notification', ({ payload = '' }) => {
+      const [orderId = '', type = ''] = payload.split(' ')
+      for (const listener of this.#listeners.get(orderId) ?? []) listener(type)
     })
     // One lost connection is told of twice; an error that nobody hears would end the process.
     client.on('error', (error) => this.#lost(client, error))

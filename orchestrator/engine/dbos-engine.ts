@@ -110,7 +110,7 @@ export class DbosEngine implements Engine {
   }
 
   async statuses(runIds: readonly string[]): Promise<ReadonlyMap<string, RunState>> {
-    const found = await this.#pool.query<{ id: string; status: string }>(
+    const found = await this.#enginePool.query<{ id: string; status: string }>(
       `select workflow_uuid as id, status from dbos.workflow_status where workflow_uuid = any($1)`,
       [runIds],
     )
@@ -130,7 +130,7 @@ export class DbosEngine implements Engine {
   }
 
   async queued(): Promise<number> {
-    const count = await this.#pool.query<{ n: number }>(
+    const count = await this.#enginePool.query<{ n: number }>(
       `select count(*) as n from dbos.workflow_status where status = 'ENQUEUED' and queue_name = $1`,
       [queueName],
     )

@@ -44,7 +44,7 @@ create index customer_order_of_status on customer_order (status, created_at desc
 create index customer_order_running on customer_order (created_at) where status = 'running';
 
 create table order_event (
-  order_id   uuid not null references customer_order,
+  order_id   uuid not null, -- of a customer_order: written under its lock, so no foreign key
   seq        int not null,
   event_key  text not null,
   round      int not null,

@@ -28,10 +28,11 @@ export function orchestrateRoute(app: FastifyInstance, deps: RouteDeps & IntakeD
     reply.raw.once('close', () => gone.abort())
     const waitMs = prefer.async ? 0 : prefer.waitSeconds * 1_000
     const signal = AbortSignal.any([gone.signal, deps.draining, AbortSignal.timeout(waitMs)])
-    const ended = await deps.watch.until(taken.orderId, signal, async () => {
+    const look = async () => {
       const row = await readOrder(deps.pool, taken.orderId)
       return row.status === 'running' ? undefined : row
-    })
+    }
+    const ended = await deps.watch.until(taken.orderId, signal, look, 'order_finished')
     const row = ended ?? (await readOrder(deps.pool, taken.orderId))
     return reply
       .code(ended === undefined ? 202 : 200)

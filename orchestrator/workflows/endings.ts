@@ -1,11 +1,11 @@
 /** How a run ends: from findings, a decision or an error to an outcome that is told and recorded. */
 import type { z } from 'zod'
-import type { Db } from '../../platform/db.ts'
+import { inTransaction, type Pool } from '../../platform/db.ts'
 import { toWire, type WireError } from '../../platform/errors.ts'
 import type { label as labelSchema } from '../../services/fulfillment/contract.ts'
 import type { checkedLine } from '../../services/inventory/contract.ts'
 import { closeOrder, type Finding } from '../../services/order/contract.ts'
-import { appendEvent } from '../order-events.ts'
+import { appendEvents, type StepReport } from '../order-events.ts'
 import { commitOrder, finishOrder } from '../order-store.ts'
 import {
   type Decision,
@@ -161,14 +161,26 @@ function warningsOf(opened: Opened, proposals?: Proposals): Warning[] {
 }
 
 /** Records how a round ended and tells of it, once: the first ending stands. */
-export async function recordEnding(db: Db, key: OrderKey, ending: Ending): Promise<void> {
+export async function recordEnding(
+  pool: Pool,
+  key: OrderKey,
+  ending: Ending,
+  untold?: StepReport,
+): Promise<void> {
   const { outcome, code, summary } = ending
-  await finishOrder(db, key.orderId, key.round, { outcome, code, summary })
-  await appendEvent(db, {
-    ...key,
+  const finished = {
     key: `${key.round}:order_finished`,
-    type: 'order_finished',
+    type: 'order_finished' as const,
     data: { status: outcome, code },
+  }
+  const owed =
+    untold === undefined
+      ? []
+      : [{ key: `${key.round}:${untold.name}`, type: 'step_finished' as const, data: untold }]
+  // Together: who sees the outcome must find the event that tells of it.
+  await inTransaction(pool, async (tx) => {
+    await finishOrder(tx, key.orderId, key.round, { outcome, code, summary })
+    await appendEvents(tx, key, [...owed, finished])
   })
 }
 
@@ -207,11 +219,12 @@ export async function finishRun(
     reason: storable(ending.summary.message.slice(0, 2_000)),
     ...(ending.code === null ? {} : { code: ending.code }),
   })
-  const isStuck = ending.outcome === 'stuck'
-  const closed = isStuck || (await run.attemptAlways(close)).ok
-  await run.record('finish', async () => {
-    await recordEnding(deps.pool, key, ending)
+  const record = async () => {
+    await recordEnding(deps.pool, key, ending, run.untold)
     deps.onEnd(ending)
-  })
-  if (!closed) await run.persist({ ...close, name: 'close_order_later' })
+  }
+  // A stuck round stays open at the order service: it may be resumed and end otherwise.
+  if (ending.outcome === 'stuck') return run.record('finish', record)
+  const closed = await run.attemptThen(close, record)
+  if (!closed.ok) await run.persist({ ...close, name: 'close_order_later' })
 }

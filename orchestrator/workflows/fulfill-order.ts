@@ -17,6 +17,7 @@ import * as inventory from '../../services/inventory/contract.ts'
 import * as order from '../../services/order/contract.ts'
 import { decide, makePlan, type PreparedDecision, prepareDecision } from '../agents.ts'
 import type { Workflow } from '../engine/seam.ts'
+import type { StepReport } from '../order-events.ts'
 import type { OrderRequest } from '../order-request.ts'
 import { commitOrder } from '../order-store.ts'
 import { leadingFinding } from '../outcome.ts'
@@ -141,6 +142,7 @@ async function toEnding(
     serviceLevel: plan?.serviceLevel ?? 'cheapest',
   })
   const { availability, shipment } = proposals
+  run.tellAtEnd(reportOfPrepared(prepared))
 
   const findings = [
     ...opened.findings,
@@ -170,6 +172,7 @@ async function toEnding(
       return decide(deps.agent, deps.decideAgent, key, file, checks, prepared)
     },
   })
+  run.tellAtEnd(undefined)
   if (decision.decision !== 'ship') return endByDecision(opened, decision, proposals)
 
   // The pivot: whoever comes second, this or a cancel, finds the row taken.
@@ -207,7 +210,7 @@ async function propose(
     {
       ...own('prepare_decision'),
       run: () => prepareDecision(deps.agent, deps.decideAgent, key),
-      isShown: false,
+      isTold: false,
     },
   ].filter((step) => !skip.has(step.name))
   const results = await run.all(wanted)
@@ -246,6 +249,15 @@ async function ship(
   const committed = await run.persist(calls.to('inventory', inventory.commitStock, key))
   if (!committed.ok) return endStuck(committed.error)
   return endFulfilled(opened, decision, bought.value.label, proposals)
+}
+
+/** On an order that ends before it is decided, what preparing the decision used is told by itself. */
+function reportOfPrepared(prepared: PreparedDecision | null): StepReport | undefined {
+  const agent = prepared?.agent
+  if (agent === undefined || agent === null) return undefined
+  const { isLong: _isLong, ...names } = own('prepare_decision')
+  const { durationMs } = agent
+  return { ...names, state: 'done', attempts: 1, durationMs, result: null, agent }
 }
 
 const own = (name: string) => ({ name, service: 'orchestrator', tool: name, isLong: true })

@@ -7,7 +7,7 @@ import { AppError, fromWire, named, toWire, type WireError } from '../../platfor
 import type { Log } from '../../platform/log.ts'
 import { type RetryPolicy, withRetry } from '../../platform/resilience.ts'
 import type { WorkflowContext } from '../engine/seam.ts'
-import { appendEvent, type NewEvent, readStepReport, type StepReport } from '../order-events.ts'
+import { appendEvents, type NewEvent, readStepReport, type StepReport } from '../order-events.ts'
 import type { Phase } from '../order-store.ts'
 
 export interface RunDeps {
@@ -37,8 +37,8 @@ export interface OrderStep<T> {
   readonly run: (attempt: number) => Promise<T>
   /** An agent or the carrier works on it: its start is an event too, so that who watches sees it begin. */
   readonly isLong?: boolean
-  /** False: the result is the run's own business and is left out of what clients see. */
-  readonly isShown?: boolean
+  /** False: what it did is told with what follows from it, see `tellAtEnd`. */
+  readonly isTold?: boolean
 }
 
 export type StepOutcome<T> = { ok: true; value: T } | { ok: false; error: WireError }
@@ -56,6 +56,7 @@ export class OrderRun {
   readonly #patience: Patience
   readonly #undo: OrderStep<unknown>[] = []
   #phase: Phase = 'open'
+  #untold: StepReport | undefined
 
   constructor(context: WorkflowContext, deps: RunDeps, key: OrderKey, patience: Patience) {
     this.#context = context
@@ -67,6 +68,15 @@ export class OrderRun {
   /** Registers the reverse of an effect. Call it before the effect: a timeout does not say. */
   pushUndo(step: OrderStep<unknown>): void {
     this.#undo.push(step)
+  }
+
+  /** What a step without a report of its own did; undefined once another report includes it. */
+  tellAtEnd(report: StepReport | undefined): void {
+    this.#untold = report
+  }
+
+  get untold(): StepReport | undefined {
+    return this.#untold
   }
 
   /** @throws AppError that the step failed with, after its attempts. */
@@ -81,9 +91,13 @@ export class OrderRun {
     return this.#context.step(step.name, () => this.#perform(step, step.name, true))
   }
 
-  /** Like `attempt`, also when a cancel was asked for: for what ends a run. */
-  async attemptAlways<T>(step: OrderStep<T>): Promise<StepOutcome<T>> {
-    return this.#context.step(step.name, () => this.#perform(step, step.name, false))
+  /** Like `attempt`, also when a cancel was asked for, with a write to our own database after it. */
+  async attemptThen<T>(step: OrderStep<T>, write: () => Promise<void>): Promise<StepOutcome<T>> {
+    return this.#context.step(step.name, async () => {
+      const outcome = await this.#perform(step, step.name, false)
+      await patiently(write)
+      return outcome
+    })
   }
 
   /** A write to our own database that is recorded as done; asked patiently, it is never refused. */
@@ -95,8 +109,14 @@ export class OrderRun {
   async all<const S extends readonly OrderStep<unknown>[]>(
     steps: S,
   ): Promise<{ -readonly [K in keyof S]: Awaited<ReturnType<S[K]['run']>> }> {
+    // One event write tells of the start of all; whichever runs first makes it.
+    let told: Promise<void> | undefined
+    const tellStart = () => {
+      told ??= this.#tellStart(steps)
+      return told
+    }
     const specs = steps.map(
-      (step) => [step.name, () => this.#perform(step, step.name, true)] as const,
+      (step) => [step.name, () => this.#perform(step, step.name, true, tellStart)] as const,
     )
     const outcomes = await this.#context.all(specs)
     return outcomes.map((outcome) => {
@@ -134,10 +154,11 @@ export class OrderRun {
     step: OrderStep<T>,
     key: string,
     cancellable: boolean,
+    tellStart = () => this.#tellStart([step]),
   ): Promise<StepOutcome<T>> {
     const { name, service, tool } = step
     const startedAt = performance.now()
-    if (step.isLong) await this.#event('step_started', key, { name, service, tool })
+    await tellStart()
     let attempts = 0
     let outcome: StepOutcome<T>
     try {
@@ -161,17 +182,28 @@ export class OrderRun {
       tool,
       attempts,
       durationMs: Math.round(performance.now() - startedAt),
-      ...describe(outcome, step.isShown ?? true),
+      ...describe(outcome),
     }
-    const isNew = await this.#event('step_finished', key, report)
-    return isNew || step.isShown === false ? outcome : this.#told(key)
+    if (step.isTold === false) return outcome
+    const isNew = await this.#events([{ type: 'step_finished', key, data: report }])
+    return isNew ? outcome : this.#told(key)
+  }
+
+  async #tellStart(steps: readonly OrderStep<unknown>[]): Promise<void> {
+    const long = steps.filter((step) => step.isLong && step.isTold !== false)
+    const started = long.map(({ name, service, tool }) => ({
+      type: 'step_started' as const,
+      key: name,
+      data: { name, service, tool },
+    }))
+    if (started.length > 0) await this.#events(started)
   }
 
   /** Every event that is written tells the phase as of then: so a run learns of a cancel. */
-  async #event(type: NewEvent['type'], key: string, data: unknown): Promise<boolean> {
-    const { orderId, round } = this.#key
-    const event = { orderId, round, key: this.#eventKey(type, key), type, data }
-    const { phase, isNew } = await patiently(() => appendEvent(this.#deps.pool, event))
+  async #events(events: readonly Pick<NewEvent, 'type' | 'key' | 'data'>[]): Promise<boolean> {
+    const keyed = events.map((e) => ({ ...e, key: this.#eventKey(e.type, e.key) }))
+    const append = () => appendEvents(this.#deps.pool, this.#key, keyed)
+    const { phase, isNew } = await patiently(append)
     this.#phase = phase
     return isNew
   }
@@ -210,23 +242,20 @@ export const cancelledByClient = () =>
   new AppError('rejected', 'cancelled_by_client', 'The client cancelled the order')
 
 /** True when trying again later can help. */
-const isPassing = (error: WireError) => error.kind === 'unavailable' || error.kind === 'internal'
+const isPassing = ({ kind }: WireError) =>
+  // `denied` too: skewed clocks or a key on its way make a token of ours wrong for a while.
+  kind === 'unavailable' || kind === 'internal' || kind === 'denied'
 
 type Described = Pick<StepReport, 'state' | 'result' | 'error' | 'agent'>
 
 /** Takes the agent's record out of the result: the answer shows it beside, not within. */
-function describe(outcome: StepOutcome<unknown>, isShown: boolean): Described {
+function describe(outcome: StepOutcome<unknown>): Described {
   if (!outcome.ok) return { state: 'failed', result: null, error: outcome.error }
   if (typeof outcome.value !== 'object' || outcome.value === null) {
     return { state: 'done', result: outcome.value }
   }
   const { agent, ...result } = outcome.value as { agent?: StepReport['agent'] | null }
-  const shown = isShown ? result : null
-  return {
-    state: 'done',
-    result: shown,
-    ...(agent === undefined || agent === null ? {} : { agent }),
-  }
+  return { state: 'done', result, ...(agent === undefined || agent === null ? {} : { agent }) }
 }
 
 /** The error behind anything that a run threw, as data. */

@@ -128,7 +128,7 @@ describe('the run of an order', () => {
       assert.equal(all.at(-1), 'order_finished fulfilled')
     })
 
-    it('shows an agent’s record beside its result, and nothing of a prepared decision', async () => {
+    it('shows an agent’s record beside its result, and a prepared decision within the decision', async () => {
       const reports = await (await ended()).reports()
 
       const reportOf = (name: string) => reports.find((report) => report.name === name)
@@ -140,7 +140,8 @@ describe('the run of an order', () => {
         'risk',
         'verdict',
       ])
-      assert.equal(reportOf('prepare_decision')?.result, null)
+      assert.equal(reportOf('prepare_decision'), undefined)
+      assert.equal(reportOf('decide')?.agent?.turns, 1)
       assert.partialDeepStrictEqual(reportOf('decide'), {
         service: 'orchestrator',
         state: 'done',
@@ -257,6 +258,18 @@ describe('the run of an order', () => {
         'agent_review',
       ],
     ]
+    it('tells what preparing the decision used when the order ends before it', async () => {
+      const ran = await ended({ answers: { validate_order: validation({ verdict: 'review' }) } })
+
+      const prepared = (await ran.reports()).find(({ name }) => name === 'prepare_decision')
+      assert.partialDeepStrictEqual(prepared, {
+        service: 'orchestrator',
+        state: 'done',
+        result: null,
+        agent: { model: 'claude-opus-5-5', turns: 1 },
+      })
+    })
+
     for (const [what, table, status, code] of precedence) {
       it(`is ${status} for ${what}, and nothing is reserved`, async () => {
         const ran = await ended({ answers: table })
