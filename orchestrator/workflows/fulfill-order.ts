@@ -99,7 +99,7 @@ async function toEnding(
   const key = { orderId, round }
 
   // Code checks before any agent: what rules reject or stock does not cover costs no model tokens.
-  const [opened, stock] = await run.all([
+  const [opened, stock] = await run.together('open', [
     calls.to('order', order.openOrder, { ...key, ...request }),
     calls.to('inventory', inventory.getStock, { skus: request.lines.map((line) => line.sku) }),
   ])

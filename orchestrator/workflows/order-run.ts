@@ -81,9 +81,7 @@ export class OrderRun {
 
   /** @throws AppError that the step failed with, after its attempts. */
   async step<T>(step: OrderStep<T>): Promise<T> {
-    const outcome = await this.attempt(step)
-    if (outcome.ok) return outcome.value
-    throw fromWire(outcome.error)
+    return unwrap(await this.attempt(step))
   }
 
   /** Like `step`, with the failure as data. */
@@ -105,6 +103,20 @@ export class OrderRun {
     return this.#context.step(name, () => patiently(write))
   }
 
+  /**
+   * Several quick calls at once as one durable unit: at most one of them has an effect, and all are
+   * safe to repeat. Throws the first failure.
+   */
+  async together<const S extends readonly OrderStep<unknown>[]>(
+    name: string,
+    steps: S,
+  ): Promise<{ -readonly [K in keyof S]: Awaited<ReturnType<S[K]['run']>> }> {
+    const outcomes = await this.#context.step(name, () =>
+      Promise.all(steps.map((step) => this.#perform(step, step.name, true))),
+    )
+    return outcomes.map(unwrap) as never
+  }
+
   /** Several single steps at once. Waits for all of them; then throws the first failure. */
   async all<const S extends readonly OrderStep<unknown>[]>(
     steps: S,
@@ -119,10 +131,7 @@ export class OrderRun {
       (step) => [step.name, () => this.#perform(step, step.name, true, tellStart)] as const,
     )
     const outcomes = await this.#context.all(specs)
-    return outcomes.map((outcome) => {
-      if (outcome.ok) return outcome.value
-      throw fromWire(outcome.error)
-    }) as never
+    return outcomes.map(unwrap) as never
   }
 
   /**
@@ -225,6 +234,12 @@ export class OrderRun {
     const fields = { ...this.#key, step, attempt, code: error.code, err: error.cause ?? error }
     this.#deps.log.warn(fields, 'step attempt failed')
   }
+}
+
+/** @throws AppError that the step failed with. */
+function unwrap<T>(outcome: StepOutcome<T>): T {
+  if (outcome.ok) return outcome.value
+  throw fromWire(outcome.error)
 }
 
 /** Tries for as long as our own Postgres is away. */
