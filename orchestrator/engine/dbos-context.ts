@@ -63,6 +63,7 @@ export function createContext(log: Log): WorkflowContext {
       const options = { timeoutSeconds: timeoutMs / 1_000, pollingIntervalMs: signalPollMs }
       return engine(() => DBOS.recv(topic, options))
     },
+    patch: (name) => engine(() => DBOS.patch(name)),
     progress: (value) => engine(() => DBOS.setEvent('progress', value)),
   }
 }

@@ -17,7 +17,7 @@ const queueName = 'orders'
 const queuePollMs = 100
 /** A run that crashes its process again and again stops being retried. */
 const recoveriesMax = 50
-const leasePoolMax = 2
+const leasePoolMax = 3
 
 const runStates: Readonly<Record<string, RunState>> = {
   ENQUEUED: 'queued',

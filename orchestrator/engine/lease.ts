@@ -3,7 +3,8 @@
  * whose holder has no live lease are handed on. A wrong verdict is safe: the engine fences the old
  * owner before each record, so only the step in flight runs twice.
  */
-import { inTransaction, type Pool } from '../../platform/db.ts'
+import type { Pool } from '../../platform/db.ts'
+import { withSessionLock } from './session-lock.ts'
 
 export const leaseMs = 4_000
 export const beatMs = 1_000
@@ -32,12 +33,8 @@ export async function reapDeadExecutors(
   applicationVersion: string,
   recover: (executorIds: string[]) => Promise<number>,
 ): Promise<number> {
-  return inTransaction(pool, async (tx) => {
-    const lock = await tx.query<{ taken: boolean }>(
-      `select pg_try_advisory_xact_lock(hashtext('baton-reaper')) as taken`,
-    )
-    if (lock.rows[0]?.taken !== true) return 0
-    const dead = await tx.query<{ executor_id: string }>(
+  const reaped = await withSessionLock(pool, 'baton-reaper', async () => {
+    const dead = await pool.query<{ executor_id: string }>(
       `select distinct s.executor_id
          from dbos.workflow_status s
         where s.status = 'PENDING'
@@ -48,7 +45,8 @@ export async function reapDeadExecutors(
     )
     const ids = dead.rows.map((row) => row.executor_id)
     const handedOn = ids.length === 0 ? 0 : await recover(ids)
-    await tx.query(`delete from executor_lease where expires_at < now() - interval '1 hour'`)
+    await pool.query(`delete from executor_lease where expires_at < now() - interval '1 hour'`)
     return handedOn
   })
+  return reaped?.result ?? 0
 }

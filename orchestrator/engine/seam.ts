@@ -30,6 +30,13 @@ export interface WorkflowContext {
   /** Waits for a signal on `topic`; null when none came in time. */
   wait<T>(topic: string, timeoutMs: number): Promise<T | null>
 
+  /**
+   * For a change of workflow code while runs are open: true for a run that has not passed this
+   * point yet and takes the new way, false for one that already took the old one. Never remove or
+   * rename a step without it.
+   */
+  patch(name: string): Promise<boolean>
+
   /** Publishes a value that `Engine.progressOf` reads while the run goes on. */
   progress(value: unknown): Promise<void>
 }

@@ -1,11 +1,13 @@
 /** The final decision: the agent's judgement, which code can only move towards safety. */
 import { z } from 'zod'
-import { reasons } from '../../platform/tool.ts'
+import { anyCase } from '../../platform/any-case.ts'
+import { clipReasons } from '../../platform/tool.ts'
 
+/** No caps on words: a wordy verdict is clipped, not refused. */
 export const decideVerdict = z.object({
-  decision: z.enum(['ship', 'hold', 'cancel']),
-  reasons,
-  summary: z.string().max(600),
+  decision: anyCase(['ship', 'hold', 'cancel']),
+  reasons: z.array(z.string()),
+  summary: z.string(),
 })
 export type DecideVerdict = z.infer<typeof decideVerdict>
 
@@ -52,7 +54,7 @@ export function finalDecision(
   }
   if ('verdict' in agent) {
     const { decision, reasons, summary } = agent.verdict
-    return { decision, by: 'agent', reasons: [summary, ...reasons].filter((r) => r !== '') }
+    return { decision, by: 'agent', reasons: clipReasons([summary, ...reasons]) }
   }
   const decision = agent.failure.code === 'refused' ? 'hold' : 'ship'
   return { decision, by: 'rules', reasons: [`No verdict of an agent: ${agent.failure.message}`] }

@@ -1,15 +1,14 @@
 /** What a plan may do. The agent shapes the run within these rules; code refuses the rest. */
 import { z } from 'zod'
-import { reasons } from '../../platform/tool.ts'
+import { anyCase } from '../../platform/any-case.ts'
 import { serviceLevel } from '../../services/fulfillment/contract.ts'
 
-export const skippable = z.enum(['validate_order', 'check_inventory', 'propose_shipment'])
-
+/** No caps on words: a wordy verdict is clipped, not refused. */
 export const planVerdict = z.object({
-  skip: z.array(skippable).max(3),
-  serviceLevel,
+  skip: z.array(anyCase(['validate_order', 'check_inventory', 'propose_shipment'])),
+  serviceLevel: anyCase(serviceLevel.options),
   sendToPerson: z.boolean(),
-  reasons,
+  reasons: z.array(z.string()),
 })
 export type Plan = z.infer<typeof planVerdict>
 

@@ -13,6 +13,7 @@ import {
   type AgentTool,
   agentTool,
 } from '../../platform/agent-types.ts'
+import { anyCase } from '../../platform/any-case.ts'
 import { denied } from '../../platform/errors.ts'
 import type { AddressCheck } from './carrier-answers.ts'
 import { isInternational, type Offer, type ShipmentRequest } from './shipment-rules.ts'
@@ -29,7 +30,7 @@ export interface ShipmentQuestion {
 
 /** Reasons may be longer than asked for: they are clipped, not refused. */
 export const shipmentVerdict = z.object({
-  verdict: z.enum(['propose', 'review']),
+  verdict: anyCase(['propose', 'review']),
   carrier: z.string().nullable().describe('The carrier of the chosen offer, as written there'),
   service: z.string().nullable().describe('The service of the chosen offer, as written there'),
   reasons: z.array(z.string()).describe('At most 8, each at most 300 characters'),

@@ -13,6 +13,7 @@ import {
   type AgentTool,
   agentTool,
 } from '../../platform/agent-types.ts'
+import { anyCase } from '../../platform/any-case.ts'
 import { denied } from '../../platform/errors.ts'
 import { offerKind } from './contract.ts'
 import type { LineFacts, StockFact } from './stock-rules.ts'
@@ -27,7 +28,7 @@ export interface StockQuestion {
 
 /** Reasons may be longer than asked for: they are clipped, not refused. */
 export const stockVerdict = z.object({
-  verdict: z.enum(['available', 'short', 'review']),
+  verdict: anyCase(['available', 'short', 'review']),
   lines: z.array(
     z.object({
       sku: z.string(),

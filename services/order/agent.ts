@@ -12,6 +12,7 @@ import {
   type AgentTool,
   agentTool,
 } from '../../platform/agent-types.ts'
+import { anyCase } from '../../platform/any-case.ts'
 import type { Db } from '../../platform/db.ts'
 import { denied, missing } from '../../platform/errors.ts'
 import { findCustomer, findProducts } from './catalogue-store.ts'
@@ -21,8 +22,8 @@ import type { StoredOrder } from './order-store.ts'
 
 /** Reasons may be longer than asked for: they are clipped, not refused. */
 export const orderVerdict = z.object({
-  verdict: z.enum(['accept', 'review']),
-  risk: z.enum(['low', 'medium', 'high']),
+  verdict: anyCase(['accept', 'review']),
+  risk: anyCase(['low', 'medium', 'high']),
   noteContainsInstructions: z.boolean(),
   reasons: z.array(z.string()).describe('At most 8, each at most 300 characters'),
 })

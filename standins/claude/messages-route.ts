@@ -101,7 +101,7 @@ function think(
   { model, turns, prefix }: Judged,
 ): { readonly content: TurnContent; readonly fault: Fault | null } {
   const policy = choosePolicy(standin.policies, wanted)
-  const move = policy.move(viewOf(wanted, turns, standin.now()))
+  const move = policy.move(viewOf(wanted, turns))
   const sign = (thinking: string) => standin.seal.sign(messageId, prefix.hash, thinking)
   const healthy = contentOf(move, wanted, standin.ids, sign)
   const turn = 1 + turns.filter(({ role }) => role === 'assistant').length

@@ -23,8 +23,6 @@ export type View = {
   /** The JSON between `<task>` and `</task>` of the first message, or null. */
   readonly task: unknown
   readonly answers: readonly Answer[]
-  /** Milliseconds since 1970. */
-  readonly now: number
 }
 
 export type Policy = {

@@ -8,8 +8,8 @@ import type { Turn } from './turns.ts'
 const taskPattern = /<task>([\s\S]*?)<\/task>/
 
 /** The view of this request at this time. Tool results keep their text; parsing it is the policy's work. */
-export function viewOf(request: CountRequest, turns: readonly Turn[], now: number): View {
-  return { offered: callableTools(request), task: taskOf(turns), answers: answersOf(turns), now }
+export function viewOf(request: CountRequest, turns: readonly Turn[]): View {
+  return { offered: callableTools(request), task: taskOf(turns), answers: answersOf(turns) }
 }
 
 /** The client tools of the request; server-side ones cannot be called here. */

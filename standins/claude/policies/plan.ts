@@ -8,6 +8,7 @@ const hurryMs = 3 * 24 * 60 * 60 * 1_000
 
 const task = z.object({ orderId: z.string() })
 const order = z.object({
+  today: z.string().nullish(),
   shipBy: z.string().nullish(),
   findings: z.array(z.object({ code: z.string(), outcome: z.string(), message: z.string() })),
 })
@@ -39,7 +40,7 @@ export const plan: Policy = {
     const facts = knownValue(orderFact)
     const held = (facts?.findings ?? []).filter(({ outcome }) => outcome.toLowerCase() === 'held')
     const short = knownValue(stockFact)?.short ?? []
-    const hurry = isSoon(facts?.shipBy ?? null, view.now)
+    const hurry = isSoon(facts?.shipBy, facts?.today)
 
     reasons.push(...held.map(({ code, message }) => `${code}: ${message}`))
     if (short.length > 0)
@@ -69,7 +70,7 @@ function standardPlan(reasons: readonly string[]) {
   return { kind: 'verdict' as const, verdict }
 }
 
-/** Past dates are soon too. Text that is no date hurries nobody. */
-function isSoon(shipBy: string | null, now: number): boolean {
-  return shipBy !== null && Date.parse(shipBy) - now <= hurryMs
+/** Past dates are soon too. Text that is no date hurries nobody, nor does a day not known. */
+function isSoon(shipBy: string | null | undefined, today: string | null | undefined): boolean {
+  return Date.parse(shipBy ?? '') - Date.parse(today ?? '') <= hurryMs
 }

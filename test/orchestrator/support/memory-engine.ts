@@ -81,6 +81,7 @@ export class MemoryEngine {
       },
       sleep: () => step('sleep', async () => {}),
       wait: () => step('wait', async () => null),
+      patch: async () => true,
       progress: () => step('progress', async () => {}),
     }
   }

@@ -367,6 +367,7 @@ describe('the plan policy', () => {
     orderId: 'o-1',
     round: 1,
     lines: [],
+    today: '2026-11-20',
     shipBy: null,
     findings: [],
     ...changed,
