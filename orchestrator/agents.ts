@@ -113,7 +113,8 @@ const decideTools = (key: OrderKey, file: DecideFile) => [
     key,
     'get_proposals',
     'Read what the validation, inventory and fulfillment agents proposed, with their reasons; ' +
-      'null where nobody was asked. Repeating the call returns the same.',
+      'by "skipped" where the plan settled the question without asking, null where one is missing. ' +
+      'Repeating the call returns the same.',
     file.proposals,
   ),
   caseTool(

@@ -10,7 +10,7 @@ export interface Caller {
 
 export type Authenticate = (request: FastifyRequest, scope: string) => Promise<Caller>
 
-/** With `AUTH=off` everybody is one local client that may do everything. Loopback only. */
+/** With `AUTH=off` everybody on this machine is one client that may do everything. */
 const localCaller: Caller = {
   clientId: 'local',
   scopes: new Set([
@@ -22,7 +22,32 @@ const localCaller: Caller = {
   ]),
 }
 
-export const authenticateLocally: Authenticate = async () => localCaller
+const loopbackHosts = ['localhost', '127.0.0.1', '[::1]']
+
+/**
+ * Asks for no token, so it asks who speaks instead: a page that a browser on this machine shows can
+ * send requests here too, under its own name in `Host` (DNS rebinding) or `Origin`. Loopback names
+ * and the host of `publicUrl` are let in, on any port.
+ *
+ * @throws denied `foreign_host`, `foreign_origin` (403).
+ */
+export function authenticateLocally(publicUrl: string): Authenticate {
+  const hosts = new Set([...loopbackHosts, new URL(publicUrl).hostname])
+  const names = [...hosts].join(', ')
+  return async ({ headers: { host, origin } }) => {
+    if (!hosts.has(URL.parse(`http://${host}`)?.hostname ?? '')) {
+      throw denied('foreign_host', 'The Host header names another host than this one', {
+        next: `Without tokens (AUTH=off), ask one of: ${names}.`,
+      })
+    }
+    if (origin !== undefined && !hosts.has(URL.parse(origin)?.hostname ?? '')) {
+      throw denied('foreign_origin', 'A page of another site sent this request', {
+        next: `Without tokens (AUTH=off), only pages of these hosts may ask: ${names}.`,
+      })
+    }
+    return localCaller
+  }
+}
 
 /**
  * @throws denied `missing_token` or `invalid_token` (401), `insufficient_scope` (403).

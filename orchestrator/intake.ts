@@ -37,12 +37,18 @@ export class Flights {
     return this.#running
   }
 
-  async during<T>(run: () => Promise<T>): Promise<T> {
+  /** Counts a run until it ends, or until it says that the rest of it need not be waited for. */
+  async during<T>(run: (leave: () => void) => Promise<T>): Promise<T> {
     this.#running += 1
+    let isIn = true
+    const leave = () => {
+      if (isIn) this.#running -= 1
+      isIn = false
+    }
     try {
-      return await run()
+      return await run(leave)
     } finally {
-      this.#running -= 1
+      leave()
     }
   }
 }

@@ -29,6 +29,46 @@ export interface OutcomeSummary {
   readonly label?: z.infer<typeof label>
 }
 
+/**
+ * Every code that a round can end with, and what it means; `fulfilled` has none. What a dependency
+ * refuses under any other code is `internal_error`: its own code is in the message and in the step.
+ */
+export const outcomeCodes = {
+  unknown_sku: 'a line names a sku that is not in the catalogue',
+  discontinued_sku: 'a line names a sku that is no longer sold',
+  unknown_customer: 'there is no such customer',
+  ambiguous_customer: 'several customers have this name',
+  blocked_customer: 'the customer may not order',
+  no_address: 'neither the order nor the customer has an address',
+  out_of_stock: 'free stock does not cover every line',
+  over_limit: 'the total is above the limit',
+  too_heavy: 'the goods are too heavy for one parcel',
+  no_service: 'no carrier service goes there',
+  address_refused: 'the carrier cannot deliver to the address',
+  agent_review: 'an agent has doubts and asks for a person',
+  decided_hold: 'the last decision was to hold the order',
+  decided_cancel: 'the last decision was to cancel the order',
+  cancelled_by_client: 'the client cancelled the order in time',
+  order_closed: 'this round was closed at the order service before',
+  order_changed: 'this round was opened before with other content',
+  reservation_released: 'the reservation of this round was released before',
+  reservation_changed: 'this round reserved other lines before',
+  already_committed: 'the stock of this round has left the warehouse',
+  not_reserved: 'no stock is reserved for this round',
+  no_proposal: 'no shipment was proposed for this round',
+  shipment_changed: 'this round has a shipment of other content',
+  rate_changed: 'the carrier wants another price than was proposed',
+  label_voided: 'the label of this round was voided before',
+  dependency_unavailable: 'a service or the carrier was away, after all attempts',
+  internal_error: 'a mistake on our side',
+  undo_failed: 'what was done could not be undone',
+  run_failed: 'the run crashed again and again, or could not go on',
+} as const satisfies Readonly<Record<string, string>>
+export type OutcomeCode = keyof typeof outcomeCodes
+
+export const isOutcomeCode = (code: string): code is OutcomeCode =>
+  Object.hasOwn(outcomeCodes, code)
+
 // The codes of design order: the first that applies names the outcome.
 const precedence = [
   'unknown_sku',

@@ -1,7 +1,12 @@
 /** Composes the orchestrator: configuration, engine, issuer, callers, workflow, routes. */
 import { z } from 'zod'
 import { createTokenVerifier } from '../platform/access-tokens.ts'
-import { defaultLimits } from '../platform/agent-types.ts'
+import {
+  agentConfig,
+  agentSettings,
+  modelRetry,
+  modelRetryConfig,
+} from '../platform/agent-config.ts'
 import {
   baseUrl,
   claudeConfig,
@@ -15,7 +20,7 @@ import { createMcpCaller } from '../platform/mcp-client.ts'
 import { createMetrics, type Metrics } from '../platform/metrics.ts'
 import { migrate } from '../platform/migrate.ts'
 import { createModel, type Model } from '../platform/model.ts'
-import { readPrices } from '../platform/prices.ts'
+import { modelId, readPrices } from '../platform/prices.ts'
 import type { RunningProcess } from '../platform/process.ts'
 import { createHttpProcess } from '../platform/service.ts'
 import { settled } from '../platform/tool-service.ts'
@@ -38,9 +43,11 @@ import {
   type RunRules,
 } from './workflows/fulfill-order.ts'
 
-export const orchestratorConfig = processConfig
+export const orchestratorConfig = claudeConfig
+  .extend(processConfig.shape)
   .extend(databaseConfig.shape)
-  .extend(claudeConfig.shape)
+  .extend(modelRetryConfig.shape)
+  .extend(agentConfig({ model: 'claude-opus-5-5', effort: 'medium' }).shape)
   .extend({
     ORDER_URL: baseUrl,
     INVENTORY_URL: baseUrl,
@@ -53,9 +60,9 @@ export const orchestratorConfig = processConfig
     AUTH: z.enum(['on', 'off']).default('on'),
     PLANNING: z.enum(['auto', 'always', 'never']).default('auto'),
     ORDER_LIMIT_CENTS: integer(0, 1_000_000_000).default(500_000),
-    PLAN_MODEL: z.string().default('claude-opus-5-5'),
-    DECIDE_MODEL: z.string().default('claude-opus-5-5'),
-    DECIDE_EFFORT: z.enum(['low', 'medium', 'high']).default('medium'),
+    /** The planning agent's, where it differs from AGENT_MODEL and AGENT_EFFORT. */
+    PLAN_MODEL: modelId.optional(),
+    PLAN_EFFORT: z.enum(['low', 'medium', 'high']).optional(),
     IN_FLIGHT_MAX: integer(1, 10_000).default(64),
     QUEUE_MAX: integer(0, 1_000_000).default(1_000),
     STEP_ATTEMPTS_MAX: integer(1, 10).default(3),
@@ -105,7 +112,7 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
     onEnd,
   })
   engine.register<FlowInput>(fulfillOrderName, (context, input) =>
-    flights.during(() => flow(context, input)),
+    flights.during((leave) => flow(context, input, leave)),
   )
   const watch = new OrderWatch(config.DATABASE_URL, log)
   await watch.start()
@@ -189,18 +196,20 @@ function flowSettings(config: OrchestratorConfig, log: Log, metrics: Metrics, mo
     backoffMinMs: config.STEP_BACKOFF_MIN_MS,
     backoffMaxMs: config.STEP_BACKOFF_MAX_MS,
   }
-  const settings = { effort: config.DECIDE_EFFORT, limits: defaultLimits }
+  const decideAgent = agentSettings(config)
+  const { PLAN_MODEL: planModel = decideAgent.model, PLAN_EFFORT: effort = decideAgent.effort } =
+    config
   return {
     retry,
-    agent: { model, metrics, log, retry },
-    planAgent: { ...settings, model: config.PLAN_MODEL },
-    decideAgent: { ...settings, model: config.DECIDE_MODEL },
+    agent: { model, metrics, log, retry: modelRetry(config) },
+    planAgent: { ...decideAgent, model: planModel, effort },
+    decideAgent,
     orderLimitCents: config.ORDER_LIMIT_CENTS,
   } satisfies Partial<FlowDeps>
 }
 
 function authenticator(config: OrchestratorConfig, issuer: Issuer): Authenticate {
-  if (config.AUTH === 'off') return authenticateLocally
+  if (config.AUTH === 'off') return authenticateLocally(config.PUBLIC_URL)
   return authenticateByToken(
     createTokenVerifier({
       issuer: config.ISSUER_URL,

@@ -3,6 +3,8 @@ import { z } from 'zod'
 import { type AgentSettings, defaultLimits } from './agent-types.ts'
 import { integer } from './config.ts'
 import type { Effort } from './model.ts'
+import { modelId } from './prices.ts'
+import type { RetryPolicy } from './resilience.ts'
 
 interface Defaults {
   readonly model: string
@@ -16,7 +18,7 @@ interface Defaults {
 export const agentConfig = (defaults: Defaults) => {
   const limits = { ...defaultLimits, ...defaults }
   return z.object({
-    AGENT_MODEL: z.string().min(1).default(defaults.model),
+    AGENT_MODEL: modelId.prefault(defaults.model),
     AGENT_EFFORT: z.enum(['low', 'medium', 'high']).default(defaults.effort),
     AGENT_TURNS_MAX: integer(1, 50).default(limits.turnsMax),
     AGENT_TOOL_CALLS_MAX: integer(1, 1_000).default(limits.toolCallsMax),
@@ -43,4 +45,17 @@ export const agentSettings = (
     turnMs: config.AGENT_TURN_MS,
     runMs: config.AGENT_RUN_MS,
   },
+})
+
+/** How often a model call is tried, in milliseconds between. The only retry layer of a model call. */
+export const modelRetryConfig = z.object({
+  MODEL_ATTEMPTS_MAX: integer(1, 10).default(3),
+  MODEL_BACKOFF_MIN_MS: integer(1, 60_000).default(1_000),
+  MODEL_BACKOFF_MAX_MS: integer(1, 60_000).default(10_000),
+})
+
+export const modelRetry = (config: Readonly<z.output<typeof modelRetryConfig>>): RetryPolicy => ({
+  attemptsMax: config.MODEL_ATTEMPTS_MAX,
+  backoffMinMs: config.MODEL_BACKOFF_MIN_MS,
+  backoffMaxMs: config.MODEL_BACKOFF_MAX_MS,
 })

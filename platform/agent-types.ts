@@ -42,7 +42,8 @@ export const defaultLimits: AgentLimits = {
   tokensMax: 200_000,
   costNanoUsdMax: 500_000_000,
   outputTokensPerTurnMax: 8_000,
-  turnMs: 30_000,
+  // The first use of a schema compiles a grammar, and a long answer streams for a while.
+  turnMs: 45_000,
   runMs: 60_000,
 }
 

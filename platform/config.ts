@@ -34,7 +34,8 @@ export function readConfig<S extends z.ZodObject>(schema: S, env: Env): Readonly
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
       const name = issue.path.join('.') || 'config'
-      problems.push(`${name}: ${issue.message}`)
+      const absent = issue.code !== 'custom' && values[name] === undefined
+      problems.push(`${name}: ${absent ? 'is required' : issue.message}`)
     }
   }
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems)
@@ -57,7 +58,8 @@ function readValue(name: string, env: Env, problems: string[]): string | undefin
 }
 
 /** An integer in an environment variable, within limits. */
-export const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max)
+export const integer = (min: number, max: number) =>
+  z.coerce.number('is not a number').int().min(min).max(max)
 /** `true` or `false` in an environment variable. */
 export const flag = z.enum(['true', 'false']).transform((value) => value === 'true')
 /** A base URL without its trailing slash. */
@@ -78,9 +80,27 @@ export const databaseConfig = z.object({
   DATABASE_POOL_MAX: integer(1, 100).default(10),
 })
 
-/** What every process with an agent reads. */
-export const claudeConfig = z.object({
-  CLAUDE_MODE: z.enum(['standin', 'live']),
-  CLAUDE_URL: baseUrl.optional(),
-  ANTHROPIC_API_KEY: z.string().optional(),
-})
+/** Runs a rule over several settings also when one of them has a problem of its own. */
+const always = () => true
+
+/**
+ * What every process with an agent reads. Start from this schema and extend it: its rules survive
+ * `claudeConfig.extend(...)`, but not `other.extend(claudeConfig.shape)`.
+ */
+export const claudeConfig = z
+  .object({
+    CLAUDE_MODE: z.enum(['standin', 'live']),
+    /** The stand-in; in live mode a gateway in front of Claude, and Claude itself when absent. */
+    CLAUDE_URL: baseUrl.optional(),
+    ANTHROPIC_API_KEY: z.string().optional(),
+  })
+  .refine((config) => config.CLAUDE_MODE !== 'live' || config.ANTHROPIC_API_KEY !== undefined, {
+    path: ['ANTHROPIC_API_KEY'],
+    error: 'is required when CLAUDE_MODE is live',
+    when: always,
+  })
+  .refine((config) => config.CLAUDE_MODE !== 'standin' || config.CLAUDE_URL !== undefined, {
+    path: ['CLAUDE_URL'],
+    error: 'is required when CLAUDE_MODE is standin',
+    when: always,
+  })

@@ -113,16 +113,29 @@ export async function inTransaction<T>(pool: Pool, work: (tx: Tx) => Promise<T>)
 // Postgres error classes that say "not now": connection trouble, resources, operator, deadlock.
 const passingSqlStates = /^(08|53|57|40001|40P01|55P03)/
 const passingCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND'])
-const passingMessages = /timeout|terminated|Connection ended|not queryable/i
+/** Errors that pg and pg-pool make themselves carry no code: their texts, word for word. */
+const passingMessages = new Set([
+  'Connection terminated',
+  'Connection terminated unexpectedly',
+  'Connection terminated due to connection timeout',
+  'timeout exceeded when trying to connect',
+  'timeout expired',
+  'Query read timeout',
+  'Client has encountered a connection error and is not queryable',
+  'Client was closed and is not queryable',
+])
+
+/** True for what Postgres itself answered: wrong password, no such database, bad SQL. */
+export const isDatabaseError = (error: unknown): error is pg.DatabaseError =>
+  error instanceof pg.DatabaseError
 
 /** Turns a passing database fault into `unavailable`, and leaves every other error as it is. */
 export function databaseFault(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const code = String((error as { code?: unknown }).code ?? '')
-  const isPg = error instanceof pg.DatabaseError
-  const passing = isPg
+  const passing = isDatabaseError(error)
     ? passingSqlStates.test(code)
-    : passingCodes.has(code) || (error.name === 'Error' && passingMessages.test(error.message))
+    : passingCodes.has(code) || (error.name === 'Error' && passingMessages.has(error.message))
   if (!passing) return error
   return unavailable('database_unavailable', 'The database cannot be reached just now', {
     next: 'Try again in a few seconds.',

@@ -3,23 +3,33 @@ import { type DestinationStream, type Logger, pino } from 'pino'
 
 export type Log = Logger
 
-/** Paths that never reach a log line, whatever object they arrive in. */
+/** Never in a log line, neither at its top nor in what it holds, two levels down. */
+const secrets = ['authorization', 'Authorization', 'accessToken', 'apiKey', 'password']
 const secretPaths = [
-  'authorization',
-  'accessToken',
-  'apiKey',
-  'password',
-  '*.authorization',
-  '*.accessToken',
-  '*.apiKey',
-  '*.password',
+  ...secrets.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
+  ...['["x-api-key"]', '*["x-api-key"]', '*.*["x-api-key"]'],
 ]
+
+const causesMax = 3
+
+/**
+ * The part of an error that may be logged. Everything else that libraries hang on it can be secret
+ * or personal: the row in `detail` of pg, headers, bodies.
+ */
+function loggable(error: unknown, causesLeft = causesMax): unknown {
+  if (typeof error !== 'object' || error === null) return error
+  const { name, message, code, kind, constraint, stack, cause } = error as Record<string, unknown>
+  const kept = { type: name, message, code, kind, constraint, stack }
+  if (cause === undefined || cause === null || causesLeft === 0) return kept
+  return { ...kept, cause: loggable(cause, causesLeft - 1) }
+}
 
 /** A logger of one process. `destination` is stdout unless a test passes its own. */
 export function createLog(service: string, level: string, destination?: DestinationStream): Log {
   const options = {
     level,
     base: { service },
+    serializers: { err: (error: unknown) => loggable(error) },
     redact: { paths: secretPaths, censor: '[redacted]' },
     formatters: { level: (label: string) => ({ level: label }) },
     timestamp: () => `,"time":"${new Date().toISOString()}"`,

@@ -25,7 +25,7 @@ import type { Metrics } from './metrics.ts'
 import type { Tool, ToolContract } from './tool.ts'
 import { traceIdFrom } from './tracing.ts'
 
-export interface McpEndpoint {
+interface McpEndpoint {
   readonly name: string
   readonly version: string
   /** Own base URL: the audience that tokens must carry, and a Host that requests may name. */
@@ -39,7 +39,7 @@ export interface McpEndpoint {
 
 const loopbackHosts = ['localhost', '127.0.0.1', '[::1]']
 
-/** Mounts `/mcp` and its RFC 9728 metadata; returns the handler, which must be closed on stop. */
+/** Mounts `/mcp` and the RFC 9728 metadata; returns the handler, which must be closed on stop. */
 export function mountMcp(app: FastifyInstance, endpoint: McpEndpoint): McpHttpHandler {
   const tools = endpoint.tools.toSorted((a, b) => (a.contract.name < b.contract.name ? -1 : 1))
   const handler = createMcpHandler(
@@ -71,7 +71,7 @@ export function mountMcp(app: FastifyInstance, endpoint: McpEndpoint): McpHttpHa
     await serve(raw, reply.raw, request.body)
   })
 
-  app.get('/.well-known/oauth-protected-resource/mcp', async () => ({
+  app.get(new URL(metadataUrlOf(endpoint)).pathname, async () => ({
     resource: endpoint.resourceUrl,
     authorization_servers: [endpoint.issuer],
     scopes_supported: [...new Set(tools.map((tool) => tool.contract.scope))].sort(),
@@ -80,11 +80,18 @@ export function mountMcp(app: FastifyInstance, endpoint: McpEndpoint): McpHttpHa
   return handler
 }
 
-const resourceOf = (endpoint: McpEndpoint) => new URL('/mcp', endpoint.resourceUrl)
+/**
+ * One document, at the one place where its `resource` is the identifier that the well-known path was
+ * inserted into (RFC 9728, 3.1 and 3.3): that of the whole service, which is the audience of tokens.
+ * Under `.../mcp` it would have to name another resource, so nothing is there. After a challenge, 3.3
+ * taken literally wants the requested URL itself; MCP clients take a parent path of the same origin.
+ */
+const metadataUrlOf = ({ resourceUrl }: McpEndpoint): string =>
+  getOAuthProtectedResourceMetadataUrl(new URL(resourceUrl))
 
 /** A bearer check that also answers 403 at once when a call asks for a tool out of scope. */
 function createAuthenticator(endpoint: McpEndpoint, tools: readonly Tool[]) {
-  const resourceMetadataUrl = getOAuthProtectedResourceMetadataUrl(resourceOf(endpoint))
+  const resourceMetadataUrl = metadataUrlOf(endpoint)
   const byName = new Map(tools.map((tool) => [tool.contract.name, tool.contract]))
   const challenge = (error: unknown, requiredScopes?: string[]) =>
     bearerAuthChallengeResponse(error, {

@@ -5,9 +5,9 @@
 import Anthropic from '@anthropic-ai/sdk'
 import { transformJSONSchema } from '@anthropic-ai/sdk/lib/transform-json-schema'
 import { z } from 'zod'
-import { AppError, denied, internal, invalid, unavailable } from './errors.ts'
+import { AppError, denied, internal, invalid, rejected, unavailable } from './errors.ts'
 import type { Metrics } from './metrics.ts'
-import { costNanoUsd, type Prices, type Usage } from './prices.ts'
+import { assertPriced, costNanoUsd, type Prices, type Usage } from './prices.ts'
 import { CircuitBreaker } from './resilience.ts'
 
 export type ModelMode = 'standin' | 'live'
@@ -44,7 +44,8 @@ export interface Model {
   readonly mode: ModelMode
   /**
    * @throws unavailable for overload, rate limit, connection and deadline: a retry may help.
-   * @throws invalid or denied when Claude refuses the request itself: it will not.
+   * @throws invalid or denied when Claude refuses the request itself, rejected `model_spend_limit`
+   * when the budget at Anthropic is used up: it will not.
    */
   turn(request: TurnRequest, signal: AbortSignal): Promise<TurnReply>
 }
@@ -62,17 +63,19 @@ export function toModelSchema(schema: z.ZodType): JsonSchema {
 
 export interface ClaudeConfig {
   readonly CLAUDE_MODE: ModelMode
+  /** The stand-in; in live mode a gateway, and Anthropic when absent. */
   readonly CLAUDE_URL?: string | undefined
   readonly ANTHROPIC_API_KEY?: string | undefined
 }
 
 /**
- * @throws Error when the mode's own setting is missing. `live` never falls back to the stand-in,
- * nor the reverse; the stand-in gets a dummy key, so a real one in the environment never leaves.
+ * @throws Error when the mode's own setting is missing. `live` never falls back to the stand-in, nor
+ * the reverse; the stand-in gets a dummy key, so a real one in the environment never leaves. What the
+ * SDK would read from ANTHROPIC_* variables by itself is overruled: address, key, headers, logging.
  */
 export function createModel(config: ClaudeConfig, prices: Prices, metrics: Metrics): Model {
   const mode = config.CLAUDE_MODE
-  const client = new Anthropic({ ...connection(config), maxRetries: 0, timeout: headersTimeoutMs })
+  const client = createClient(config)
   const breakers = new Map<string, CircuitBreaker>()
 
   return {
@@ -83,6 +86,7 @@ export function createModel(config: ClaudeConfig, prices: Prices, metrics: Metri
 
   async function once(request: TurnRequest, signal: AbortSignal): Promise<TurnReply> {
     const { model } = request
+    assertPriced(prices, model)
     const startedAt = performance.now()
     const seconds = () => (performance.now() - startedAt) / 1_000
     try {
@@ -90,8 +94,9 @@ export function createModel(config: ClaudeConfig, prices: Prices, metrics: Metri
       stream.once('streamEvent', () => metrics.claudeFirstToken.observe({ model, mode }, seconds()))
       const message = await stream.finalMessage()
       const usage = readUsage(message.usage)
+      recordUsage(metrics, model, mode, usage)
       const cost = costNanoUsd(prices, model, usage)
-      recordUsage(metrics, model, mode, usage, cost)
+      metrics.claudeCostUsd.inc({ model, mode }, cost / 1e9)
       metrics.claudeRequests.inc({ model, outcome: message.stop_reason ?? 'none', mode })
       return {
         content: message.content as unknown as Block[],
@@ -109,11 +114,47 @@ export function createModel(config: ClaudeConfig, prices: Prices, metrics: Metri
   }
 }
 
-function connection(config: ClaudeConfig): { apiKey: string; baseURL?: string } {
+const liveUrl = 'https://api.anthropic.com'
+const standinHeader = 'x-claude-stand-in'
+/** What the SDK sends of itself; any other header came from ANTHROPIC_CUSTOM_HEADERS. */
+const ownHeaders =
+  /^(accept|authorization|content-type|user-agent|anthropic-version|x-stainless-.+)$/
+
+function createClient(config: ClaudeConfig): Anthropic {
+  const { apiKey, baseURL } = connection(config)
+  return new Anthropic({
+    apiKey,
+    baseURL,
+    maxRetries: 0,
+    timeout: headersTimeoutMs,
+    logLevel: 'off',
+    middleware: [
+      async (request, next) => {
+        const headers = new Headers(request.headers)
+        for (const name of [...headers.keys()]) if (!ownHeaders.test(name)) headers.delete(name)
+        headers.set('authorization', `Bearer ${apiKey}`)
+        const response = await next({ ...request, headers })
+        if (config.CLAUDE_MODE === 'live') await refuseStandin(response)
+        return response
+      },
+    ],
+  })
+}
+
+/** Live answers must be real ones: a CLAUDE_URL left over from a trial would go unnoticed. */
+async function refuseStandin(response: Response): Promise<void> {
+  if (!response.headers.has(standinHeader)) return
+  await response.body?.cancel()
+  throw denied('model_is_standin', 'A stand-in answered, but CLAUDE_MODE is live', {
+    next: 'Check CLAUDE_URL: it must be a gateway to the real Claude, or not be set.',
+  })
+}
+
+function connection(config: ClaudeConfig): { apiKey: string; baseURL: string } {
   if (config.CLAUDE_MODE === 'live') {
     const apiKey = config.ANTHROPIC_API_KEY
     if (apiKey === undefined) throw new Error('CLAUDE_MODE=live needs ANTHROPIC_API_KEY')
-    return { apiKey }
+    return { apiKey, baseURL: config.CLAUDE_URL ?? liveUrl }
   }
   const baseURL = config.CLAUDE_URL
   if (baseURL === undefined) throw new Error('CLAUDE_MODE=standin needs CLAUDE_URL')
@@ -169,25 +210,29 @@ function readUsage(usage: Anthropic.Usage): Usage {
   }
 }
 
-function recordUsage(
-  metrics: Metrics,
-  model: string,
-  mode: ModelMode,
-  usage: Usage,
-  cost: number,
-): void {
+function recordUsage(metrics: Metrics, model: string, mode: ModelMode, usage: Usage): void {
   const count = (kind: string, tokens: number) =>
     metrics.claudeTokens.inc({ model, kind, mode }, tokens)
   count('input', usage.inputTokens)
   count('output', usage.outputTokens)
   count('cache_read', usage.cacheReadTokens)
   count('cache_write', usage.cacheWrite5mTokens + usage.cacheWrite1hTokens)
-  metrics.claudeCostUsd.inc({ model, mode }, cost / 1e9)
 }
 
 const passing = new Set([408, 409, 429])
+/** A 429 that waiting does not help within the life of an order: it has no `retry-after`. */
+const spendLimitCode = 'enforced_spend_limit_reached'
+
+/** `retry-after` may also be a date, which is not worth reading: the backoff decides then. */
+function secondsOf(retryAfter: string | null | undefined): number {
+  const seconds = Number(retryAfter ?? 0)
+  return Number.isFinite(seconds) && seconds > 0 ? seconds : 0
+}
 
 function translate(cause: unknown, signal: AbortSignal): AppError {
+  // The SDK wraps what its middleware throws.
+  const wrapped = (cause as { cause?: unknown }).cause
+  if (wrapped instanceof AppError) return wrapped
   if (cause instanceof AppError) return cause
   if (signal.aborted && (signal.reason as Error | undefined)?.name !== 'TimeoutError') {
     return invalid('call_abandoned', 'The caller no longer waits for an answer', { cause })
@@ -205,9 +250,15 @@ function translate(cause: unknown, signal: AbortSignal): AppError {
     }
     return internal('model_client', 'The model client failed', { cause })
   }
+  if (cause.errorCode === spendLimitCode) {
+    return rejected('model_spend_limit', 'The spend limit at Anthropic is reached', {
+      next: 'Raise the limit in the Claude Console; until then rules decide.',
+      cause,
+    })
+  }
   const status = cause.status as number | undefined
   if (status === undefined || status >= 500 || passing.has(status)) {
-    const retryAfterMs = Number(cause.headers?.get('retry-after') ?? 0) * 1_000
+    const retryAfterMs = secondsOf(cause.headers?.get('retry-after')) * 1_000
     const code = status === 429 ? 'model_rate_limited' : 'model_overloaded'
     return unavailable(code, 'Claude is overloaded', { details: { retryAfterMs }, cause })
   }

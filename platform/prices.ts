@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
-import { internal } from './errors.ts'
+import { internal, invalid } from './errors.ts'
 
 /** Model tokens of one or more requests. Total input is the sum of the four input kinds. */
 export interface Usage {
@@ -54,12 +54,28 @@ export function readPrices(file: URL = new URL('./prices.json', import.meta.url)
   return priceFile.parse(JSON.parse(readFileSync(file, 'utf8')))
 }
 
+const isPriced = (prices: Prices, model: string): boolean => Object.hasOwn(prices.models, model)
+
+/**
+ * A setting that names a model. One without a price is refused at start: what it costs could only be
+ * found out after it was paid. Give a default with `prefault`, so that it is checked as well.
+ */
+export const modelId = z.string().refine((model) => isPriced(readPrices(), model), {
+  error: 'has no price in platform/prices.json',
+})
+
+/** @throws invalid `model_unpriced`: ask before a request goes out, not once it is billed. */
+export function assertPriced(prices: Prices, model: string): void {
+  if (isPriced(prices, model)) return
+  throw invalid('model_unpriced', `The price file of ${prices.date} has no model ${model}`)
+}
+
 /**
  * The cost of one request in nano-USD. The whole request is billed at the step that its prompt
  * falls into (Haiku 5.5 costs five times as much above 100,000 prompt tokens, output included).
  */
 export function costNanoUsd(prices: Prices, model: string, usage: Usage): number {
-  const steps = prices.models[model]
+  const steps = isPriced(prices, model) ? prices.models[model] : undefined
   const cacheWrites = usage.cacheWrite5mTokens + usage.cacheWrite1hTokens
   const promptTokens = usage.inputTokens + usage.cacheReadTokens + cacheWrites
   const step = steps?.find((s) => promptTokens <= s.promptTokensMax) ?? steps?.at(-1)

@@ -1,6 +1,7 @@
 /** The frame of every main.ts: Node version, configuration, signals, exit codes. */
 import type { z } from 'zod'
 import { ConfigError, readConfig } from './config.ts'
+import { startProblem } from './start-problem.ts'
 
 const nodeMajor = 24
 /** Beyond the drain: if a stop hangs, the process still ends. */
@@ -24,7 +25,8 @@ export function assertNode(version: string = process.versions.node): void {
 /**
  * Starts one process and keeps it until SIGTERM or SIGINT, then stops it and exits 0.
  *
- * A configuration problem prints every problem and exits 1.
+ * A configuration problem prints every problem and exits 1; a start that fails prints what failed
+ * and what to check, and exits 1.
  */
 export async function runProcess<S extends z.ZodObject>(
   schema: S,
@@ -33,7 +35,7 @@ export async function runProcess<S extends z.ZodObject>(
 ): Promise<void> {
   assertNode()
   const config = configOrExit(schema, env)
-  const running = await start(config)
+  const running = await startOrExit(() => start(config))
   const drainMs = Number((config as { DRAIN_SECONDS?: number }).DRAIN_SECONDS ?? 20) * 1_000
 
   const stop = () => {
@@ -61,6 +63,15 @@ function configOrExit<S extends z.ZodObject>(
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     process.stderr.write(`${error.message}\n`)
+    process.exit(1)
+  }
+}
+
+async function startOrExit(start: () => Promise<RunningProcess>): Promise<RunningProcess> {
+  try {
+    return await start()
+  } catch (error) {
+    process.stderr.write(`${startProblem(error)}\n`)
     process.exit(1)
   }
 }

@@ -23,7 +23,7 @@ const readyCheckMs = 2_000
 const discardedBytesMax = 32 * 1024 * 1024
 const discardMs = 5_000
 
-export interface HttpProcess {
+interface HttpProcess {
   readonly app: FastifyInstance
   /** Readiness answers 503 from now on; requests are still served. */
   drain(): void
@@ -94,12 +94,7 @@ export function createHttpProcess(options: {
 }
 
 /** Answers with a problem document; what nobody named is logged and hidden. */
-export function sendProblem(
-  reply: FastifyReply,
-  cause: unknown,
-  traceId: string,
-  log: Log,
-): FastifyReply {
+function sendProblem(reply: FastifyReply, cause: unknown, traceId: string, log: Log): FastifyReply {
   const error = translate(cause)
   const status = error.http?.status ?? policy[error.kind].status
   log[policy[error.kind].level]({ err: cause, code: error.code, traceId }, 'request failed')

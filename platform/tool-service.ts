@@ -4,8 +4,9 @@
  */
 import type { z } from 'zod'
 import { createTokenVerifier } from './access-tokens.ts'
+import { modelRetry, modelRetryConfig } from './agent-config.ts'
 import type { AgentDeps } from './agent-types.ts'
-import { baseUrl, claudeConfig, databaseConfig, flag, integer, processConfig } from './config.ts'
+import { baseUrl, claudeConfig, databaseConfig, flag, processConfig } from './config.ts'
 import { createPool, type Pool } from './db.ts'
 import { createLog, type Log } from './log.ts'
 import { mountMcp } from './mcp-server.ts'
@@ -14,13 +15,13 @@ import { migrate, runSqlFile } from './migrate.ts'
 import { createModel } from './model.ts'
 import { readPrices } from './prices.ts'
 import type { RunningProcess } from './process.ts'
-import type { RetryPolicy } from './resilience.ts'
 import { createHttpProcess } from './service.ts'
 import type { Tool } from './tool.ts'
 
-export const toolServiceConfig = processConfig
+export const toolServiceConfig = claudeConfig
+  .extend(processConfig.shape)
   .extend(databaseConfig.shape)
-  .extend(claudeConfig.shape)
+  .extend(modelRetryConfig.shape)
   .extend({
     /** Base URL of the token issuer; its keys are at /.well-known/jwks.json. */
     ISSUER_URL: baseUrl,
@@ -28,9 +29,6 @@ export const toolServiceConfig = processConfig
     RESOURCE_URL: baseUrl,
     /** Loads the demo data once the migrations are done. */
     SEED_DEMO: flag.default(false),
-    MODEL_ATTEMPTS_MAX: integer(1, 10).default(3),
-    MODEL_BACKOFF_MIN_MS: integer(1, 60_000).default(1_000),
-    MODEL_BACKOFF_MAX_MS: integer(1, 60_000).default(10_000),
   })
 export type ToolServiceConfig = Readonly<z.output<typeof toolServiceConfig>>
 
@@ -94,12 +92,6 @@ export async function startToolService<C extends ToolServiceConfig>(
     },
   }
 }
-
-const modelRetry = (config: ToolServiceConfig): RetryPolicy => ({
-  attemptsMax: config.MODEL_ATTEMPTS_MAX,
-  backoffMinMs: config.MODEL_BACKOFF_MIN_MS,
-  backoffMaxMs: config.MODEL_BACKOFF_MAX_MS,
-})
 
 /** Waits until nothing is in flight, or until the time is up. */
 export async function settled(inFlight: () => number, timeoutMs: number): Promise<void> {

@@ -6,7 +6,7 @@
 import type { Pool } from '../../platform/db.ts'
 import { withSessionLock } from './session-lock.ts'
 
-export const leaseMs = 4_000
+const leaseMs = 4_000
 export const beatMs = 1_000
 
 /** Takes or renews the lease of one executor. */

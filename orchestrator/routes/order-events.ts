@@ -43,6 +43,8 @@ async function streamEvents(
   let seen = lastSeen
   try {
     await watch.until(orderId, signal, async () => {
+      // Asked first: an order that had ended by now has its last event among those read next.
+      const hasEnded = (await readOrder(pool, orderId)).status !== 'running'
       for (;;) {
         const events = await readEvents(pool, orderId, seen, batchMax)
         for (const event of events) {
@@ -52,7 +54,7 @@ async function streamEvents(
         if (events.some((event) => event.type === 'order_finished')) return true
         if (events.length < batchMax) break
       }
-      return (await readOrder(pool, orderId)).status === 'running' ? undefined : true
+      return hasEnded || undefined
     })
   } catch (error) {
     log.warn({ err: error, orderId }, 'event stream ended by an error; clients resume')

@@ -41,6 +41,18 @@ export function orderRoutes(app: FastifyInstance, deps: RouteDeps): void {
     return buildAnswer(deps.pool, row, deps.answers)
   })
 
+  app.register(async (scope) => cancelRoute(scope, deps))
+}
+
+/** In a scope of its own, because only here an empty body is as good as none. */
+function cancelRoute(app: FastifyInstance, deps: RouteDeps): void {
+  // Common clients say application/json on every POST, also without a body.
+  const parseJson = app.getDefaultJsonParser('error', 'error')
+  app.removeContentTypeParser('application/json')
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) =>
+    body === '' ? done(null, undefined) : parseJson(request, String(body), done),
+  )
+
   app.post<{ Params: { id: string } }>('/orders/:id/cancel', async (request, reply) => {
     const caller = await deps.authenticate(request, 'orders:cancel')
     const orderId = orderIdOf(request.params)

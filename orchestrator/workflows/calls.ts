@@ -8,8 +8,11 @@ import type { OrderKey, OrderStep } from './order-run.ts'
 const callMs = 10_000
 /** A call that buys from the carrier: several of its requests, each with a deadline of its own. */
 const carrierCallMs = 30_000
-/** A call that an agent answers: its own limit is 60 s, then rules answer. */
-const agentCallMs = 70_000
+/**
+ * A call that an agent answers. It covers the service's own limits, after which rules answer: 60 s
+ * of agent, and up to 27 s in which the carrier verifies the address and quotes.
+ */
+const agentCallMs = 90_000
 
 type Services = Readonly<Record<'order' | 'inventory' | 'fulfillment', McpCaller>>
 
@@ -17,7 +20,7 @@ export type Calls = ReturnType<typeof createCalls>
 
 export function createCalls(services: Services, key: OrderKey, traceId: string) {
   const step =
-    (timeoutMs: number, isLong: boolean) =>
+    (timeoutMs: number, traits: Pick<OrderStep<unknown>, 'isLong' | 'isAgent'> = {}) =>
     <I extends z.ZodObject, O extends z.ZodObject>(
       service: keyof Services,
       contract: ToolContract<I, O>,
@@ -26,13 +29,13 @@ export function createCalls(services: Services, key: OrderKey, traceId: string) 
       name: contract.name,
       service,
       tool: contract.name,
-      isLong,
+      ...traits,
       run: () =>
         services[service].call(contract, input, { timeoutMs, traceId, orderId: key.orderId }),
     })
   return {
-    to: step(callMs, false),
-    toCarrier: step(carrierCallMs, true),
-    toAgent: step(agentCallMs, true),
+    to: step(callMs),
+    toCarrier: step(carrierCallMs, { isLong: true }),
+    toAgent: step(agentCallMs, { isLong: true, isAgent: true }),
   }
 }

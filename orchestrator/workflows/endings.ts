@@ -2,22 +2,23 @@
 import type { z } from 'zod'
 import { inTransaction, type Pool } from '../../platform/db.ts'
 import { toWire, type WireError } from '../../platform/errors.ts'
-import type { label as labelSchema } from '../../services/fulfillment/contract.ts'
 import type { checkedLine } from '../../services/inventory/contract.ts'
-import { closeOrder, type Finding } from '../../services/order/contract.ts'
+import { closeOrder } from '../../services/order/contract.ts'
 import { appendEvents, type StepReport } from '../order-events.ts'
 import { commitOrder, finishOrder } from '../order-store.ts'
 import {
   type Decision,
+  isOutcomeCode,
   leadingFinding,
   type Outcome,
+  type OutcomeCode,
   type OutcomeSummary,
   type Warning,
 } from '../outcome.ts'
 import { storable } from '../storable.ts'
 import type { Calls } from './calls.ts'
 import type { FinalDecision } from './decide-rules.ts'
-import { type Opened, type Proposals, shortageOf } from './facts.ts'
+import { type Knowledge, shortageOf } from './facts.ts'
 import { cancelledByClient, type OrderKey, type OrderRun, type RunDeps } from './order-run.ts'
 
 export interface Ending {
@@ -30,32 +31,23 @@ export interface Ending {
 
 type BackorderLine = z.infer<typeof checkedLine>
 
-/** Rules decide: the leading finding names outcome and code. */
-export function endByFindings(
-  opened: Opened,
-  findings: readonly Finding[],
-  proposals?: Proposals,
-): Ending {
-  const leading = leadingFinding(findings)
+/** Rules decide: the leading finding of those that are known names outcome and code. */
+export function endByFindings(known: Knowledge): Ending {
+  const leading = leadingFinding(known.findings)
   if (leading === undefined) throw new Error('No finding to end by')
   const { outcome, code, message, next } = leading
-  const backorder = outcome === 'backordered' ? backorderOf(proposals) : {}
+  const backorder = outcome === 'backordered' ? backorderOf(known) : {}
   return end(outcome, code, {
     message,
     next,
     decision: decided('rules', outcome, [message]),
-    findings,
-    warnings: warningsOf(opened, proposals),
+    ...told(known),
     ...backorder,
   })
 }
 
 /** The deciding agent said hold or cancel, or a check made it hold. */
-export function endByDecision(
-  opened: Opened,
-  decision: FinalDecision,
-  proposals: Proposals,
-): Ending {
+export function endByDecision(decision: FinalDecision, known: Knowledge): Ending {
   const [outcome, code] =
     decision.decision === 'cancel'
       ? (['cancelled', 'decided_cancel'] as const)
@@ -64,36 +56,41 @@ export function endByDecision(
     message: decision.reasons[0] ?? 'The order was not shipped',
     next: 'A person must look at this order.',
     decision: decided(decision.by, outcome, decision.reasons),
-    findings: opened.findings,
-    warnings: warningsOf(opened, proposals),
+    ...told(known),
   })
 }
 
 /** A step failed for good. */
-export function endByError(error: WireError, opened?: Opened, proposals?: Proposals): Ending {
-  if (error.code === 'out_of_stock') return endByLateShortage(error, opened, proposals)
+export function endByError(error: WireError, known: Knowledge = nothing): Ending {
+  if (error.code === 'out_of_stock') return endByLateShortage(error, known)
   const cancelled = error.code === 'cancelled_by_client'
   const outcome = cancelled ? 'cancelled' : 'held'
-  const code = error.kind === 'unavailable' ? 'dependency_unavailable' : error.code
   const message = cancelled ? error.message : `${error.message} (${error.code})`
   const next = cancelled
     ? 'Nothing is held for this order any more; order again if you like.'
     : (error.next ?? 'A person must look at this order.')
-  return end(outcome, code, {
+  return end(outcome, codeOf(error), {
     message,
     next,
     decision: decided(cancelled ? 'client' : 'rules', outcome, [message]),
-    findings: opened?.findings ?? [],
-    warnings: opened === undefined ? [] : warningsOf(opened, proposals),
+    ...told(known),
   })
 }
 
+/** Callers match on codes: only what the business said keeps its own. */
+function codeOf({ kind, code }: WireError): OutcomeCode {
+  if (kind === 'unavailable') return 'dependency_unavailable'
+  const isOurs = kind === 'rejected' || code === 'run_failed'
+  return isOurs && isOutcomeCode(code) ? code : 'internal_error'
+}
+
 /** Somebody else took the last units between the check and the reservation. */
-function endByLateShortage(error: WireError, opened?: Opened, proposals?: Proposals): Ending {
+function endByLateShortage(error: WireError, known: Knowledge): Ending {
   const short = (error.details?.lines ?? []) as { sku: string; available: number }[]
   const free = new Map(short.map((line) => [line.sku, line.available]))
   const finding = shortageOf([...free.keys()])
-  const checked = (proposals?.availability?.lines ?? []).map((line): BackorderLine => {
+  const looked = known.proposals?.availability?.lines ?? withoutOffers(known, free)
+  const checked = looked.map((line): BackorderLine => {
     const available = free.get(line.sku)
     if (available === undefined) return line
     return { ...line, available, short: line.quantity - available, offer: waitOffer }
@@ -102,37 +99,44 @@ function endByLateShortage(error: WireError, opened?: Opened, proposals?: Propos
     message: finding.message,
     next: finding.next,
     decision: decided('rules', 'backordered', [finding.message]),
-    findings: [...(opened?.findings ?? []), finding],
-    warnings: opened === undefined ? [] : warningsOf(opened, proposals),
+    ...told({ ...known, findings: [...known.findings, finding] }),
     backorder: { lines: checked },
   })
 }
 
 const waitOffer = { kind: 'wait' as const, substituteSku: null }
 
+/** The short lines of an order whose stock no agent looked at, as the plan wanted it. */
+const withoutOffers = (known: Knowledge, free: ReadonlyMap<string, number>): BackorderLine[] =>
+  (known.opened?.lines ?? [])
+    .filter(({ sku }) => free.has(sku))
+    .map(({ sku, quantity }) => ({
+      ...{ sku, quantity, available: 0, short: quantity },
+      ...{ restockDate: null, substitutes: [], offer: waitOffer },
+    }))
+
 export function endFulfilled(
-  opened: Opened,
   decision: FinalDecision,
-  label: z.infer<typeof labelSchema>,
-  proposals: Proposals,
+  label: NonNullable<Knowledge['label']>,
+  known: Knowledge,
 ): Ending {
   return {
     ...end('fulfilled', null, {
       message: `Shipped with ${label.carrier} ${label.service}, tracking ${label.trackingNumber}`,
       decision: decided(decision.by, 'fulfilled', decision.reasons),
-      findings: opened.findings,
-      warnings: warningsOf(opened, proposals),
+      ...told(known),
       label,
     }),
     undo: false,
   }
 }
 
-/** After the pivot nothing is undone: a person resumes it. */
-export function endStuck(error: WireError): Ending {
-  const { code, summary } = endByError(error)
+/** After the pivot nothing is undone: a person resumes it. A label that was bought stays good. */
+export function endStuck(error: WireError, known: Knowledge = nothing): Ending {
+  const { code, summary } = endByError(error, known)
   const decision = { ...summary.decision, outcome: 'stuck' as const }
-  return { outcome: 'stuck', code, summary: { ...summary, decision }, undo: false }
+  const label = known.label === undefined ? {} : { label: known.label }
+  return { outcome: 'stuck', code, summary: { ...summary, decision, ...label }, undo: false }
 }
 
 const end = (outcome: Outcome, code: string | null, summary: OutcomeSummary): Ending => ({
@@ -148,14 +152,24 @@ const decided = (by: Decision['by'], outcome: Outcome, reasons: readonly string[
   reasons,
 })
 
-function backorderOf(proposals?: Proposals): Pick<OutcomeSummary, 'backorder'> {
+function backorderOf({ proposals }: Knowledge): Pick<OutcomeSummary, 'backorder'> {
   const lines = proposals?.availability?.lines
   return lines === undefined ? {} : { backorder: { lines } }
 }
 
-function warningsOf(opened: Opened, proposals?: Proposals): Warning[] {
+/** Of a run that failed before anything was known, or that somebody else ends. */
+const nothing: Knowledge = { findings: [] }
+
+/** What every ending tells, whatever its reason. */
+const told = (known: Knowledge): Pick<OutcomeSummary, 'findings' | 'warnings'> => ({
+  findings: known.findings,
+  warnings: warningsOf(known),
+})
+
+function warningsOf({ opened, proposals }: Knowledge): Warning[] {
+  const byCode = opened?.noteSuspicious ?? false
   const byAgent = proposals?.validation?.noteContainsInstructions ?? false
-  if (!opened.noteSuspicious && !byAgent) return []
+  if (!byCode && !byAgent) return []
   const message = 'The note contained instructions; they were not followed'
   return [{ code: 'note_contained_instructions', message }]
 }
@@ -193,10 +207,19 @@ async function againstCancel(
   deps: RunDeps,
   { orderId, round }: OrderKey,
   wanted: Ending,
+  known: Knowledge,
 ): Promise<Ending> {
   if (!wanted.undo || wanted.code === cancelledByClient().code) return wanted
   const isFirst = await run.record('end', () => commitOrder(deps.pool, orderId, round))
-  return isFirst ? wanted : endByError(toWire(cancelledByClient()))
+  return isFirst ? wanted : endByError(toWire(cancelledByClient()), known)
+}
+
+/** Whom a run tells that its outcome is recorded. */
+export interface EndingDeps extends RunDeps {
+  /** Once, with the outcome; again only when the process dies before that is recorded. */
+  readonly onEnd: (ending: Ending) => void
+  /** Once in every execution, replays included: nobody waits for the run any more. */
+  readonly onRecorded: () => void
 }
 
 /**
@@ -205,26 +228,44 @@ async function againstCancel(
  */
 export async function finishRun(
   run: OrderRun,
-  deps: RunDeps & { onEnd: (ending: Ending) => void },
+  deps: EndingDeps,
   calls: Calls,
   key: OrderKey,
   wanted: Ending,
+  known: Knowledge,
 ): Promise<void> {
-  const decided = await againstCancel(run, deps, key, wanted)
+  const decided = await againstCancel(run, deps, key, wanted, known)
   const failed = decided.undo ? await run.compensate() : undefined
-  const ending = failed === undefined ? decided : { ...endStuck(failed), code: 'undo_failed' }
+  const ending = failed === undefined ? decided : undoFailed(failed, known)
+  const record = async () => {
+    await recordEnding(deps.pool, key, ending, run.untold)
+    deps.onEnd(ending)
+  }
+  const recordFirst = async () => {
+    await run.record('finish', record)
+    deps.onRecorded()
+  }
+  // A stuck round stays open at the order service: it may be resumed and end otherwise.
+  if (ending.outcome === 'stuck') return recordFirst()
   const close = calls.to('order', closeOrder, {
     ...key,
     outcome: ending.outcome,
     reason: storable(ending.summary.message.slice(0, 2_000)),
     ...(ending.code === null ? {} : { code: ending.code }),
   })
-  const record = async () => {
-    await recordEnding(deps.pool, key, ending, run.untold)
-    deps.onEnd(ending)
-  }
-  // A stuck round stays open at the order service: it may be resumed and end otherwise.
-  if (ending.outcome === 'stuck') return run.record('finish', record)
-  const closed = await run.attemptThen(close, record)
-  if (!closed.ok) await run.persist({ ...close, name: 'close_order_later' })
+  // What was away may be the order service itself: nobody waits for it a second time.
+  const isAway = ending.code === ('dependency_unavailable' satisfies OutcomeCode)
+  if (isAway) await recordFirst()
+  const closed = await run.attemptThen(close, isAway ? async () => {} : record)
+  if (!isAway) deps.onRecorded()
+  if (closed.ok) return
+  const later = await run.persist({ ...close, name: 'close_order_later' })
+  if (later.ok) return
+  const fields = { ...key, outcome: ending.outcome, code: later.error.code }
+  deps.log.error(fields, 'the order service does not know how the order ended')
 }
+
+const undoFailed = (error: WireError, known: Knowledge): Ending => ({
+  ...endStuck(error, known),
+  code: 'undo_failed' satisfies OutcomeCode,
+})

@@ -1,6 +1,6 @@
 /** What a run knows, in the forms that rules, agents and answers want. Pure. */
 import type { z } from 'zod'
-import type { proposeShipment } from '../../services/fulfillment/contract.ts'
+import type { label, proposeShipment } from '../../services/fulfillment/contract.ts'
 import type { checkInventory } from '../../services/inventory/contract.ts'
 import type { address, Finding, openedOrder, validateOrder } from '../../services/order/contract.ts'
 import { type Checks, sameLines } from './decide-rules.ts'
@@ -14,18 +14,37 @@ export interface Proposals {
   readonly shipment: z.output<typeof proposeShipment.output> | null
 }
 
+/**
+ * What a run has found out so far, kept as it goes: whatever way the run ends, and wherever it was
+ * when something failed, its ending tells all of it.
+ */
+export interface Knowledge {
+  opened?: Opened
+  /** Those that were made, also where another one failed. */
+  proposals?: Proposals
+  /** Of rules and agents, in the order in which they were found. */
+  findings: readonly Finding[]
+  /** Bought and not voided. */
+  label?: z.output<typeof label>
+}
+
+/** The day on which an order was accepted, in UTC: the same on every replay. */
+export const dayOf = (acceptedAtMs: number): string =>
+  new Date(acceptedAtMs).toISOString().slice(0, 10)
+
 export interface StockFacts {
   readonly lines: readonly { sku: string; quantity: number; available: number }[]
   readonly short: readonly string[]
 }
 
-/** What `get_order_facts` shows an agent. */
-export function factsOf(opened: Opened): object {
+/** What `get_order_facts` shows an agent. `today` is YYYY-MM-DD: models know no date. */
+export function factsOf(opened: Opened, today: string): object {
   const { orderId, round, lines, totalCents, currency, shipBy, note, findings } = opened
   const { city, region, postalCode, country } = opened.shipTo ?? {}
   return {
     orderId,
     round,
+    today,
     lines: lines.map(({ hsCode: _hs, originCountry: _origin, ...line }) => line),
     totalCents,
     currency,
@@ -52,31 +71,48 @@ export function stockFactsOf(
   return { lines, short }
 }
 
-/** What `get_proposals` shows the deciding agent. */
-export function proposalsOf({ validation, availability, shipment }: Proposals): object {
+/** An agent that the plan skipped: its question was settled without it. */
+const skipped = { by: 'skipped', verdict: null } as const
+
+/** What `get_proposals` shows the deciding agent; null is a proposal that is missing. */
+export function proposalsOf(
+  { validation, availability, shipment }: Proposals,
+  skippedByPlan: readonly string[],
+): object {
+  const orSkipped = (name: string, proposal: object | null) =>
+    proposal === null && skippedByPlan.includes(name) ? skipped : proposal
   return {
-    validate_order: validation && {
-      by: validation.by,
-      verdict: validation.verdict,
-      risk: validation.risk,
-      reasons: validation.reasons,
-      noteContainsInstructions: validation.noteContainsInstructions,
-    },
-    check_inventory: availability && {
-      by: availability.by,
-      verdict: availability.verdict,
-      lines: availability.lines,
-      reasons: availability.reasons,
-    },
-    propose_shipment: shipment && {
-      by: shipment.by,
-      verdict: shipment.verdict,
-      carrier: shipment.proposal?.carrier ?? null,
-      service: shipment.proposal?.service ?? null,
-      priceCents: shipment.proposal?.priceCents ?? null,
-      deliveryDays: shipment.proposal?.deliveryDays ?? null,
-      reasons: shipment.reasons,
-    },
+    validate_order: orSkipped(
+      'validate_order',
+      validation && {
+        by: validation.by,
+        verdict: validation.verdict,
+        risk: validation.risk,
+        reasons: validation.reasons,
+        noteContainsInstructions: validation.noteContainsInstructions,
+      },
+    ),
+    check_inventory: orSkipped(
+      'check_inventory',
+      availability && {
+        by: availability.by,
+        verdict: availability.verdict,
+        lines: availability.lines,
+        reasons: availability.reasons,
+      },
+    ),
+    propose_shipment: orSkipped(
+      'propose_shipment',
+      shipment && {
+        by: shipment.by,
+        verdict: shipment.verdict,
+        carrier: shipment.proposal?.carrier ?? null,
+        service: shipment.proposal?.service ?? null,
+        priceCents: shipment.proposal?.priceCents ?? null,
+        deliveryDays: shipment.proposal?.deliveryDays ?? null,
+        reasons: shipment.reasons,
+      },
+    ),
   }
 }
 

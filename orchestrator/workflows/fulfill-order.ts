@@ -11,6 +11,7 @@
  * Code between steps runs again after every crash, so it only rearranges data.
  */
 import type { AgentDeps, AgentSettings } from '../../platform/agent-types.ts'
+import type { WireError } from '../../platform/errors.ts'
 import type { McpCaller } from '../../platform/mcp-client.ts'
 import * as fulfillment from '../../services/fulfillment/contract.ts'
 import * as inventory from '../../services/inventory/contract.ts'
@@ -22,6 +23,7 @@ import type { OrderRequest } from '../order-request.ts'
 import { commitOrder } from '../order-store.ts'
 import { leadingFinding } from '../outcome.ts'
 import { type Calls, createCalls } from './calls.ts'
+import type { FinalDecision } from './decide-rules.ts'
 import {
   type Ending,
   endByDecision,
@@ -33,14 +35,25 @@ import {
 } from './endings.ts'
 import {
   checksOf,
+  dayOf,
   factsOf,
+  type Knowledge,
   type Opened,
   type Proposals,
   proposalsOf,
   reviewFindings,
   stockFactsOf,
 } from './facts.ts'
-import { cancelledByClient, failureOf, OrderRun, type Patience, type RunDeps } from './order-run.ts'
+import {
+  cancelledByClient,
+  failureOf,
+  type OrderKey,
+  OrderRun,
+  type Patience,
+  type RunDeps,
+  type StepOutcome,
+  unwrap,
+} from './order-run.ts'
 import { needsPlan, type Planning } from './plan-rules.ts'
 
 export interface FlowDeps extends RunDeps {
@@ -51,8 +64,18 @@ export interface FlowDeps extends RunDeps {
   readonly planAgent: AgentSettings
   readonly decideAgent: AgentSettings
   readonly orderLimitCents: number
+  /** Called as the outcome is recorded. */
   readonly onEnd: (ending: Ending, acceptedAtMs: number) => void
 }
+
+/**
+ * `onRecorded`: the outcome is there to be read, though the run may go on telling the order service
+ * of it. Called once in every execution, replays included: whoever counts runs in flight may stop
+ * counting this one.
+ */
+export type FulfillOrder = (
+  ...args: [...Parameters<Workflow<FlowInput>>, onRecorded?: () => void]
+) => Promise<void>
 
 /**
  * What decides which way a run goes, besides what its steps return. Fixed when it starts: a replay
@@ -76,16 +99,17 @@ export interface FlowInput {
 export const fulfillOrderName = 'fulfill_order'
 export const runIdOf = (orderId: string, round: number) => `${orderId}:${round}`
 
-export function createFulfillOrder(deps: FlowDeps): Workflow<FlowInput> {
-  return async (context, input) => {
+export function createFulfillOrder(deps: FlowDeps): FulfillOrder {
+  return async (context, input, onRecorded = () => {}) => {
     const key = { orderId: input.orderId, round: input.round }
     const run = new OrderRun(context, deps, key, input.rules.patience)
     const calls = createCalls(deps, key, input.traceId)
-    const ending = await toEnding(run, deps, calls, input).catch((cause: unknown) =>
-      endByError(failureOf(cause)),
+    const known: Knowledge = { findings: [] }
+    const ending = await toEnding(run, deps, calls, input, known).catch((cause: unknown) =>
+      endByError(failureOf(cause), known),
     )
     const onEnd = (final: Ending) => deps.onEnd(final, input.acceptedAtMs)
-    await finishRun(run, { ...deps, onEnd }, calls, key, ending)
+    await finishRun(run, { ...deps, onEnd, onRecorded }, calls, key, ending, known)
   }
 }
 
@@ -94,21 +118,29 @@ async function toEnding(
   deps: FlowDeps,
   calls: Calls,
   input: FlowInput,
+  known: Knowledge,
 ): Promise<Ending> {
   const { orderId, round, request } = input
   const key = { orderId, round }
+  const today = dayOf(input.acceptedAtMs)
 
   // Code checks before any agent: what rules reject or stock does not cover costs no model tokens.
-  const [opened, stock] = await run.together('open', [
+  const [opening, looking] = await run.together('open', [
     calls.to('order', order.openOrder, { ...key, ...request }),
     calls.to('inventory', inventory.getStock, { skus: request.lines.map((line) => line.sku) }),
   ])
+  if (opening.ok) {
+    known.opened = opening.value
+    known.findings = opening.value.findings
+  }
+  const opened = unwrap(opening)
+  const { stock } = unwrap(looking)
   const early = leadingFinding(opened.findings)
-  if (early?.outcome === 'rejected') return endByFindings(opened, opened.findings)
+  if (early?.outcome === 'rejected') return endByFindings(known)
   const shipTo = opened.shipTo
   if (shipTo === null) throw new Error('An order without address passed the rules')
 
-  const stockFacts = stockFactsOf(opened, stock.stock)
+  const stockFacts = stockFactsOf(opened, stock)
   const planFacts = {
     lineCount: opened.lines.length,
     totalCents: opened.totalCents,
@@ -120,68 +152,75 @@ async function toEnding(
     ? await run.step({
         ...own('plan'),
         run: () => {
-          const file = { facts: factsOf(opened), stock: stockFacts }
+          const file = { facts: factsOf(opened, today), stock: stockFacts }
           return makePlan(deps.agent, deps.planAgent, key, file, planFacts)
         },
       })
     : null
   const doubts = plan?.sendToPerson === true ? [reviewFindings.plan(plan.reasons)] : []
   // A shortage comes before a doubt, and the customer is told what to do about it.
-  if (doubts.length > 0 && !planFacts.isShort) {
-    return endByFindings(opened, [...opened.findings, ...doubts])
-  }
+  known.findings = [...opened.findings, ...doubts]
+  if (doubts.length > 0 && !planFacts.isShort) return endByFindings(known)
 
   // The three agents propose at the same time, read-only; unless something already speaks against
   // shipping, the deciding agent asks its questions meanwhile.
   const skip = new Set<string>(plan?.skip)
   if (planFacts.isShort) skip.add('propose_shipment')
   if (planFacts.isShort || early !== undefined) skip.add('prepare_decision')
-  const { proposals, prepared } = await propose(run, deps, calls, opened, {
+  const { proposals, prepared, failed } = await propose(run, deps, calls, opened, {
     skip,
     shipTo,
     serviceLevel: plan?.serviceLevel ?? 'cheapest',
   })
   const { availability, shipment } = proposals
+  // What was done counts, and is told, also where something beside it failed.
   run.tellAtEnd(reportOfPrepared(prepared))
-
-  const findings = [
-    ...opened.findings,
-    ...doubts,
+  known.proposals = proposals
+  known.findings = [
+    ...known.findings,
     ...(shipment?.findings ?? []),
     ...reviewFindings.of(proposals),
     ...reviewFindings.shortage(availability, stockFacts),
   ]
-  if (findings.length > 0) return endByFindings(opened, findings, proposals)
+  if (failed !== undefined) return endByError(failed, known)
+  if (known.findings.length > 0) return endByFindings(known)
   if (shipment === null) throw new Error('No shipment was proposed for an order to be shipped')
 
   run.pushUndo(calls.to('inventory', inventory.releaseStock, key))
   const reserved = await run.attempt(
     calls.to('inventory', inventory.reserveStock, { ...key, lines: request.lines }),
   )
-  if (!reserved.ok) return endByError(reserved.error, opened, proposals)
+  if (!reserved.ok) return endByError(reserved.error, known)
 
   const checks = checksOf(opened, reserved.value.lines, shipment.shipTo, deps.orderLimitCents)
   const decision = await run.step({
     ...own('decide'),
     run: () => {
       const file = {
-        facts: factsOf(opened),
-        proposals: proposalsOf(proposals),
+        facts: factsOf(opened, today),
+        proposals: proposalsOf(proposals, plan?.skip ?? []),
         reservation: { state: 'held', lines: reserved.value.lines, checks },
       }
       return decide(deps.agent, deps.decideAgent, key, file, checks, prepared)
     },
   })
   run.tellAtEnd(undefined)
-  if (decision.decision !== 'ship') return endByDecision(opened, decision, proposals)
+  if (decision.decision !== 'ship') return endByDecision(decision, known)
 
   // The pivot: whoever comes second, this or a cancel, finds the row taken.
   const forward = await run.record('pivot', () => commitOrder(deps.pool, orderId, round))
-  if (!forward) return endByError(failureOf(cancelledByClient()), opened, proposals)
+  if (!forward) return endByError(failureOf(cancelledByClient()), known)
 
-  return ship(run, calls, { key, opened, decision, proposals }).catch((cause: unknown) =>
-    endStuck(failureOf(cause)),
+  return ship(run, calls, key, decision, known).catch((cause: unknown) =>
+    endStuck(failureOf(cause), known),
   )
+}
+
+interface Proposed {
+  readonly proposals: Proposals
+  readonly prepared: PreparedDecision | null
+  /** Of the first that failed; what the others did is there all the same. */
+  readonly failed: WireError | undefined
 }
 
 async function propose(
@@ -198,7 +237,7 @@ async function propose(
     shipTo: NonNullable<Opened['shipTo']>
     serviceLevel: 'cheapest' | 'fastest'
   },
-): Promise<{ proposals: Proposals; prepared: PreparedDecision | null }> {
+): Promise<Proposed> {
   const { orderId, round, shipBy } = opened
   const key = { orderId, round }
   const lines = opened.lines.map(({ sku, quantity }) => ({ sku, quantity }))
@@ -213,10 +252,10 @@ async function propose(
       isTold: false,
     },
   ].filter((step) => !skip.has(step.name))
-  const results = await run.all(wanted)
+  const outcomes: StepOutcome<unknown>[] = await run.all(wanted)
   const resultOf = (name: string) => {
-    const index = wanted.findIndex((step) => step.name === name)
-    return index < 0 ? null : results[index]
+    const outcome = outcomes[wanted.findIndex((step) => step.name === name)]
+    return outcome?.ok === true ? outcome.value : null
   }
   return {
     proposals: {
@@ -225,6 +264,7 @@ async function propose(
       shipment: resultOf('propose_shipment') as Proposals['shipment'],
     },
     prepared: resultOf('prepare_decision') as PreparedDecision | null,
+    failed: outcomes.find((outcome) => !outcome.ok)?.error,
   }
 }
 
@@ -232,23 +272,20 @@ async function propose(
 async function ship(
   run: OrderRun,
   calls: Calls,
-  order: {
-    key: { orderId: string; round: number }
-    opened: Opened
-    decision: Awaited<ReturnType<typeof decide>>
-    proposals: Proposals
-  },
+  key: OrderKey,
+  decision: FinalDecision,
+  known: Knowledge,
 ): Promise<Ending> {
-  const { key, opened, decision, proposals } = order
   run.pushUndo(calls.toCarrier('fulfillment', fulfillment.voidLabel, key))
   const bought = await run.persist(calls.toCarrier('fulfillment', fulfillment.generateLabel, key))
   if (!bought.ok) {
     const refused = bought.error.kind === 'rejected'
-    return refused ? endByError(bought.error, opened, proposals) : endStuck(bought.error)
+    return refused ? endByError(bought.error, known) : endStuck(bought.error, known)
   }
+  known.label = bought.value.label
   const committed = await run.persist(calls.to('inventory', inventory.commitStock, key))
-  if (!committed.ok) return endStuck(committed.error)
-  return endFulfilled(opened, decision, bought.value.label, proposals)
+  if (!committed.ok) return endStuck(committed.error, known)
+  return endFulfilled(decision, bought.value.label, known)
 }
 
 /** On an order that ends before it is decided, what preparing the decision used is told by itself. */

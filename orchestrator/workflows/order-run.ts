@@ -37,11 +37,16 @@ export interface OrderStep<T> {
   readonly run: (attempt: number) => Promise<T>
   /** An agent or the carrier works on it: its start is an event too, so that who watches sees it begin. */
   readonly isLong?: boolean
+  /** An agent of a service answers: out of time, it is not asked again. */
+  readonly isAgent?: boolean
   /** False: what it did is told with what follows from it, see `tellAtEnd`. */
   readonly isTold?: boolean
 }
 
 export type StepOutcome<T> = { ok: true; value: T } | { ok: false; error: WireError }
+type StepOutcomes<S extends readonly OrderStep<unknown>[]> = {
+  -readonly [K in keyof S]: StepOutcome<Awaited<ReturnType<S[K]['run']>>>
+}
 
 /** Our own Postgres is waited for, minutes long: without it nothing can be recorded anyway. */
 const ownDatabaseRetry: RetryPolicy = { attemptsMax: 600, backoffMinMs: 100, backoffMaxMs: 1_000 }
@@ -105,22 +110,20 @@ export class OrderRun {
 
   /**
    * Several quick calls at once as one durable unit: at most one of them has an effect, and all are
-   * safe to repeat. Throws the first failure.
+   * safe to repeat. Failures are data: what one of them found is known though another failed.
    */
   async together<const S extends readonly OrderStep<unknown>[]>(
     name: string,
     steps: S,
-  ): Promise<{ -readonly [K in keyof S]: Awaited<ReturnType<S[K]['run']>> }> {
+  ): Promise<StepOutcomes<S>> {
     const outcomes = await this.#context.step(name, () =>
       Promise.all(steps.map((step) => this.#perform(step, step.name, true))),
     )
-    return outcomes.map(unwrap) as never
+    return outcomes as never
   }
 
-  /** Several single steps at once. Waits for all of them; then throws the first failure. */
-  async all<const S extends readonly OrderStep<unknown>[]>(
-    steps: S,
-  ): Promise<{ -readonly [K in keyof S]: Awaited<ReturnType<S[K]['run']>> }> {
+  /** Several single steps at once. Waits for all of them, also when one fails; failures are data. */
+  async all<const S extends readonly OrderStep<unknown>[]>(steps: S): Promise<StepOutcomes<S>> {
     // One event write tells of the start of all; whichever runs first makes it.
     let told: Promise<void> | undefined
     const tellStart = () => {
@@ -130,8 +133,7 @@ export class OrderRun {
     const specs = steps.map(
       (step) => [step.name, () => this.#perform(step, step.name, true, tellStart)] as const,
     )
-    const outcomes = await this.#context.all(specs)
-    return outcomes.map(unwrap) as never
+    return (await this.#context.all(specs)) as never
   }
 
   /**
@@ -179,7 +181,11 @@ export class OrderRun {
           attempts = attempt
           return step.run(attempt)
         },
-        (error, attempt) => this.#logFailure(name, error, attempt),
+        (error, attempt) => {
+          this.#logFailure(name, error, attempt)
+          // The agent retried what it could within that time: attempts would multiply.
+          if (step.isAgent === true && error.code === 'deadline_exceeded') throw error
+        },
       )
       outcome = { ok: true, value }
     } catch (cause) {
@@ -237,7 +243,7 @@ export class OrderRun {
 }
 
 /** @throws AppError that the step failed with. */
-function unwrap<T>(outcome: StepOutcome<T>): T {
+export function unwrap<T>(outcome: StepOutcome<T>): T {
   if (outcome.ok) return outcome.value
   throw fromWire(outcome.error)
 }

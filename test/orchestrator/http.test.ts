@@ -4,8 +4,12 @@ import { get } from 'node:http'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import type { InjectOptions, LightMyRequestResponse } from 'fastify'
 import type { buildAnswer } from '../../orchestrator/answer.ts'
+import { authenticateLocally } from '../../orchestrator/caller.ts'
 import { commitOrder, finishOrder, readOrder } from '../../orchestrator/order-store.ts'
 import { missing, unavailable } from '../../platform/errors.ts'
+import { createLog } from '../../platform/log.ts'
+import { createMetrics } from '../../platform/metrics.ts'
+import { createHttpProcess } from '../../platform/service.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { boughtLabel } from './support/answers.ts'
 import { parseEvents } from './support/event-stream.ts'
@@ -251,7 +255,7 @@ describe('the orchestrator over HTTP', () => {
       const failed = answer.steps.find(({ name }) => name === 'propose_shipment')
       assert.partialDeepStrictEqual(failed, {
         state: 'failed',
-        attempts: 3,
+        attempts: 1,
         error: { kind: 'unavailable', code: 'deadline_exceeded' },
       })
       assert.equal('label' in answer, false)
@@ -331,6 +335,55 @@ describe('the orchestrator over HTTP', () => {
     })
   })
 
+  describe('without tokens', () => {
+    const { app } = createHttpProcess({
+      log: createLog('test', 'silent'),
+      metrics: createMetrics('test'),
+      checkReady: async () => {},
+    })
+    const authenticate = authenticateLocally(`${publicUrl}:8443`)
+    app.get('/who', async (request) => ({
+      clientId: (await authenticate(request, 'orders:read')).clientId,
+    }))
+    after(() => app.close())
+    const ask = (headers: Record<string, string>) => app.inject({ url: '/who', headers })
+
+    const ours = ['localhost', '127.0.0.1:8080', '[::1]:8080', 'LOCALHOST:1', 'orders.example']
+    const others = [
+      'evil.example',
+      'evil.example:8080',
+      'localhost.evil.example',
+      '127.0.0.1.evil.example:8080',
+      'localhost@evil.example',
+      '192.168.0.7:8080',
+      ':8080',
+    ]
+
+    it('serves this machine under its own names', async () => {
+      for (const host of ours) {
+        assert.equal((await ask({ host })).json().clientId, 'local', host)
+        for (const origin of ours.map((name) => `http://${name}`)) {
+          assert.equal((await ask({ host, origin })).statusCode, 200, `${origin} at ${host}`)
+        }
+      }
+    })
+
+    it('refuses a page that rebound its name to this machine', async () => {
+      for (const host of others) {
+        const { next } = assertProblem(await ask({ host }), 403, 'foreign_host')
+        assert.match(next, /localhost, 127\.0\.0\.1, \[::1\], orders\.example/)
+      }
+    })
+
+    it('refuses pages of other sites', async () => {
+      const origins = [...others.map((name) => `https://${name}`), 'null', '', 'localhost']
+      for (const origin of origins) {
+        const response = await ask({ host: 'localhost:8080', origin })
+        assertProblem(response, 403, 'foreign_origin')
+      }
+    })
+  })
+
   describe('GET /orders', () => {
     it('lists a client’s orders page by page, newest first', async () => {
       const headers = await orchestrator.token('lister', all)
@@ -406,6 +459,28 @@ describe('the orchestrator over HTTP', () => {
 
       assertProblem(await cancel(orderId), 409, 'too_late')
       assert.equal((await readOrder(orchestrator.pool, orderId)).phase, 'committed')
+    })
+
+    it('takes the JSON of a client that sends none, but not what is no JSON', async () => {
+      const { orderId } = await placeOrder(orchestrator.pool, { clientId: 'acme' })
+      const url = `/orders/${orderId}/cancel`
+      const headers = { 'content-type': 'application/json' }
+      const post = (payload: string) => inject({ method: 'POST', url, headers, payload })
+
+      assertProblem(await post('{'), 400, 'malformed_request')
+      assertProblem(await post('{"__proto__":{"a":1}}'), 400, 'malformed_request')
+      assert.equal((await readOrder(orchestrator.pool, orderId)).phase, 'open')
+      assert.equal((await post('')).statusCode, 202)
+      assert.equal((await post('{}')).statusCode, 202)
+
+      const late = await placeOrder(orchestrator.pool, { clientId: 'acme' })
+      await commitOrder(orchestrator.pool, late.orderId, 1)
+      const tooLate = await inject({
+        method: 'POST',
+        url: `/orders/${late.orderId}/cancel`,
+        headers,
+      })
+      assertProblem(tooLate, 409, 'too_late')
     })
   })
 

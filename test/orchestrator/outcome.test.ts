@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { leadingFinding } from '../../orchestrator/outcome.ts'
+import { isOutcomeCode, leadingFinding, outcomeCodes } from '../../orchestrator/outcome.ts'
 import type { Finding } from '../../services/order/contract.ts'
 
 const finding = (code: string, outcome: Finding['outcome']): Finding => ({
@@ -25,6 +25,20 @@ const table: Finding[] = [
   finding('address_refused', 'held'),
   finding('agent_review', 'held'),
 ]
+
+describe('the codes of an outcome', () => {
+  it('have one line of meaning each, and contain those of the table', () => {
+    for (const { code } of table) assert.ok(isOutcomeCode(code), code)
+    for (const [code, meaning] of Object.entries(outcomeCodes)) {
+      assert.match(code, /^[a-z_]{1,64}$/)
+      assert.match(meaning, /^[^\n]{1,100}$/)
+    }
+  })
+
+  it('are a closed set', () => {
+    for (const code of ['internal', 'call_refused', 'toString', '']) assert.ok(!isOutcomeCode(code))
+  })
+})
 
 describe('the leading finding', () => {
   it('is none when nothing was found', () => {

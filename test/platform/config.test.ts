@@ -4,15 +4,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { z } from 'zod'
+import { agentConfig } from '../../platform/agent-config.ts'
 import {
   baseUrl,
   ConfigError,
+  claudeConfig,
   databaseConfig,
   flag,
   integer,
   processConfig,
   readConfig,
 } from '../../platform/config.ts'
+import { toolServiceConfig } from '../../platform/tool-service.ts'
 
 const schema = processConfig.extend({
   API_KEY: z.string().min(8),
@@ -78,6 +81,67 @@ describe('configuration', () => {
 
   it('says all of them in its message, one a line', () => {
     assert.throws(() => readConfig(schema, {}), /PORT: .*\n {2}- API_KEY: .*\n {2}- SERVER_URL: /)
+  })
+
+  it('says of what is missing that it is required, and of what is no number just that', () => {
+    const words = problemsOf({ API_KEY: 'secret-key', ATTEMPTS_MAX: 'many' })
+
+    assert.deepEqual(words, [
+      'PORT: is required',
+      'SERVER_URL: is required',
+      'ATTEMPTS_MAX: is not a number',
+    ])
+  })
+
+  const modes: readonly (readonly [Record<string, string>, readonly string[]])[] = [
+    [{ CLAUDE_MODE: 'live' }, ['PORT', 'ANTHROPIC_API_KEY']],
+    [{ CLAUDE_MODE: 'live', CLAUDE_URL: 'http://x' }, ['PORT', 'ANTHROPIC_API_KEY']],
+    [{ CLAUDE_MODE: 'standin', ANTHROPIC_API_KEY: 'k' }, ['PORT', 'CLAUDE_URL']],
+    [{ CLAUDE_MODE: 'standin', CLAUDE_URL: 'nowhere' }, ['CLAUDE_URL', 'PORT']],
+    [{}, ['CLAUDE_MODE', 'PORT']],
+    [{ CLAUDE_MODE: 'live', ANTHROPIC_API_KEY: 'k', PORT: '1' }, []],
+    [{ CLAUDE_MODE: 'standin', CLAUDE_URL: 'http://x', PORT: '1' }, []],
+  ]
+  for (const [env, names] of modes) {
+    it(`of Claude ${JSON.stringify(env)} lacks [${names}], said with all other problems`, () => {
+      const extended = claudeConfig
+        .extend(processConfig.shape)
+        .extend({ SEED: flag.default(false) })
+      let problems: readonly string[] = []
+      try {
+        readConfig(extended, env)
+      } catch (error) {
+        problems = (error as ConfigError).problems
+      }
+
+      assert.deepEqual(
+        problems.map((problem) => problem.split(':')[0]),
+        names,
+      )
+    })
+  }
+
+  it('of every tool service keeps the rules about Claude', () => {
+    const check = () => readConfig(toolServiceConfig.extend({}), { CLAUDE_MODE: 'live' })
+
+    assert.throws(check, /ANTHROPIC_API_KEY: is required when CLAUDE_MODE is live/)
+    assert.throws(check, /DATABASE_URL: is required/)
+  })
+
+  it('of an agent takes only models that have a price', () => {
+    const agent = agentConfig({ model: 'claude-haiku-5-5', effort: 'low' })
+    const unpricedDefault = agentConfig({ model: 'claude-unpriced', effort: 'low' })
+    const refusal = /AGENT_MODEL: has no price in platform\/prices\.json/
+
+    assert.equal(readConfig(agent, {}).AGENT_MODEL, 'claude-haiku-5-5')
+    assert.equal(
+      readConfig(agent, { AGENT_MODEL: 'claude-opus-5-5' }).AGENT_MODEL,
+      'claude-opus-5-5',
+    )
+    for (const AGENT_MODEL of ['claude-haiku-9', 'constructor']) {
+      assert.throws(() => readConfig(agent, { AGENT_MODEL }), refusal)
+    }
+    assert.throws(() => readConfig(unpricedDefault, {}), refusal)
   })
 
   it('takes an empty value for a missing one', () => {

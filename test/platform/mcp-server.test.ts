@@ -2,6 +2,11 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
+import {
+  checkResourceAllowed,
+  discoverOAuthProtectedResourceMetadata,
+  extractWWWAuthenticateParams,
+} from '@modelcontextprotocol/client'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import type { FastifyInstance } from 'fastify'
@@ -194,13 +199,35 @@ describe('an MCP endpoint', () => {
     assert.equal(foreignOrigin.status, 403)
   })
 
-  it('tells where tokens come from', async () => {
-    const response = await fetch(`${url}/.well-known/oauth-protected-resource/mcp`)
+  it('tells where tokens come from, at the place that its challenges name', async () => {
+    const challenge = await fetch(`${url}/mcp`, { method: 'POST' })
+    const named = /resource_metadata="([^"]*)"/.exec(
+      challenge.headers.get('www-authenticate') ?? '',
+    )?.[1]
+    const response = await fetch(named ?? '')
+
+    // RFC 9728, 3.1: `resource` with the well-known path inserted is where the document is.
+    assert.equal(named, `${url}/.well-known/oauth-protected-resource`)
     assert.deepEqual(await response.json(), {
       resource: url,
       authorization_servers: [issuer.url],
       scopes_supported: ['words:read', 'words:write'],
       bearer_methods_supported: ['header'],
     })
+    // RFC 9728, 3.3: what is here would have to name the resource `<base>/mcp`.
+    assert.equal((await fetch(`${url}/.well-known/oauth-protected-resource/mcp`)).status, 404)
+  })
+
+  it('is found by MCP clients, with and without a challenge, as the resource of tokens', async () => {
+    const server = `${url}/mcp`
+    const challenge = await fetch(server, { method: 'POST' })
+    const { resourceMetadataUrl } = extractWWWAuthenticateParams(challenge)
+
+    for (const options of [resourceMetadataUrl ? { resourceMetadataUrl } : {}, {}]) {
+      const metadata = await discoverOAuthProtectedResourceMetadata(server, options)
+      assert.equal(metadata.resource, url)
+      const allowed = { requestedResource: server, configuredResource: metadata.resource }
+      assert.equal(checkResourceAllowed(allowed), true)
+    }
   })
 })

@@ -139,6 +139,24 @@ describe('a turn of Claude', () => {
     await assert.rejects(model.turn(request, never), { details: { retryAfterMs: 7_000 } })
   })
 
+  it('is never asked for when the model has no price', async () => {
+    const unpriced = { ...request, model: 'claude-unpriced' }
+
+    await assert.rejects(model.turn(unpriced, never), { kind: 'invalid', code: 'model_unpriced' })
+    assert.deepEqual((await metrics.claudeRequests.get()).values, [])
+  })
+
+  it('is refused in live mode when a stand-in answers, also with an error', async () => {
+    const live = { CLAUDE_MODE: 'live', CLAUDE_URL: claudeUrl, ANTHROPIC_API_KEY: 'k' } as const
+    const model = createModel(live, prices, metrics)
+
+    const refusal = { kind: 'denied', code: 'model_is_standin' }
+    await assert.rejects(model.turn(request, never), refusal)
+    await setFault({ kind: 'status', status: 529 })
+    await assert.rejects(model.turn(request, never), refusal)
+    assert.deepEqual((await metrics.claudeTokens.get()).values, [])
+  })
+
   it('ends at its deadline, also when the stream stalls in the middle', async () => {
     await setFault({ kind: 'stall' })
     const startedAt = performance.now()
@@ -162,11 +180,85 @@ describe('a turn of Claude', () => {
   })
 })
 
+describe('a refusal of Claude', () => {
+  const limitReached = 'enforced_spend_limit_reached'
+  let answer: { retryAfter?: string; errorCode?: string }
+  const app = fastify({ forceCloseConnections: true })
+  let model: Model
+
+  before(async () => {
+    app.post('/v1/messages', async (_request, reply) => {
+      const { retryAfter, errorCode } = answer
+      if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
+      const details = errorCode === undefined ? null : { error_code: errorCode }
+      const error = { type: 'rate_limit_error', message: 'No', details }
+      return reply.code(429).send({ type: 'error', error })
+    })
+    const CLAUDE_URL = await app.listen({ host: '127.0.0.1', port: 0 })
+    model = createModel({ CLAUDE_MODE: 'standin', CLAUDE_URL }, prices, createMetrics('test'))
+  })
+  after(() => app.close())
+
+  it('for the spend limit is final, and never opens the breaker', async () => {
+    answer = { errorCode: limitReached }
+
+    for (let i = 0; i < 10; i++) {
+      await assert.rejects(model.turn(request, never), {
+        kind: 'rejected',
+        code: 'model_spend_limit',
+      })
+    }
+  })
+
+  for (const retryAfter of ['Wed, 21 Oct 2026 07:28:00 GMT', '-1', 'soon']) {
+    it(`that asks to wait for "${retryAfter}" leaves the wait to the backoff`, async () => {
+      answer = { retryAfter }
+
+      await assert.rejects(model.turn(request, never), { details: { retryAfterMs: 0 } })
+    })
+  }
+})
+
 describe('the connection to Claude', () => {
-  const saved = process.env.ANTHROPIC_API_KEY
+  const names = [
+    'ANTHROPIC_API_KEY',
+    'ANTHROPIC_AUTH_TOKEN',
+    'ANTHROPIC_BASE_URL',
+    'ANTHROPIC_CUSTOM_HEADERS',
+  ] as const
+  const saved = names.map((name) => [name, process.env[name]] as const)
   afterEach(() => {
-    if (saved === undefined) delete process.env.ANTHROPIC_API_KEY
-    else process.env.ANTHROPIC_API_KEY = saved
+    for (const [name, value] of saved) {
+      if (value === undefined) delete process.env[name]
+      else process.env[name] = value
+    }
+  })
+
+  it('in live mode goes to its own address with its own key, whatever the environment says', async (t) => {
+    process.env.ANTHROPIC_BASE_URL = 'http://127.0.0.1:9'
+    process.env.ANTHROPIC_AUTH_TOKEN = 'other-token'
+    process.env.ANTHROPIC_CUSTOM_HEADERS = 'authorization: Bearer other\nx-api-key: other-key'
+    const seen: { url: string; headers: Headers }[] = []
+    t.mock.method(globalThis, 'fetch', async (url: string, init: RequestInit) => {
+      seen.push({ url: String(url), headers: new Headers(init.headers) })
+      return Response.json({ type: 'error', error: { type: 'x', message: 'No' } }, { status: 400 })
+    })
+    const live = { CLAUDE_MODE: 'live', ANTHROPIC_API_KEY: 'own-key' } as const
+    const gateway = { ...live, CLAUDE_URL: 'https://gateway.example' }
+
+    for (const config of [live, gateway]) {
+      const model = createModel(config, prices, createMetrics('test'))
+      await assert.rejects(model.turn(request, never), { code: 'model_request_refused' })
+    }
+
+    assert.deepEqual(
+      seen.map(({ url }) => new URL(url).origin),
+      ['https://api.anthropic.com', 'https://gateway.example'],
+    )
+    for (const { headers } of seen) {
+      assert.equal(headers.get('authorization'), 'Bearer own-key')
+      assert.doesNotMatch(JSON.stringify([...headers]), /other/)
+    }
   })
 
   it('to a stand-in never carries the real key of the environment', async () => {

@@ -1,6 +1,6 @@
 /** A plain HTTP client of the platform: fetch and nothing of our own code. */
 
-export interface Answered {
+interface Answered {
   readonly status: number
   readonly headers: Headers
   // biome-ignore lint/suspicious/noExplicitAny: answers are asserted field by field

@@ -8,7 +8,10 @@ import { get, post, postOrder } from './client.ts'
 import { startTestPlatform, type TestPlatform } from './platform.ts'
 
 const ordinary = { sku: 'ABC123', qty: 1, customer: 'John Doe' }
+const agentSteps = ['check_inventory', 'decide', 'propose_shipment', 'validate_order']
 const takeOverMs = 20_000
+/** Three attempts with a deadline of 10 s each, and what is between them. */
+const stalledMs = 40_000
 
 describe('orders and processes that die', () => {
   let t: TestPlatform
@@ -37,13 +40,13 @@ describe('orders and processes that die', () => {
     )
     return book.body.references[0]?.live ?? 0
   }
-  const ended = (url: string, orderId: string) =>
+  const ended = (url: string, orderId: string, timeoutMs = takeOverMs) =>
     waitFor(
       async () => {
         const { body } = await get(`${url}/orders/${orderId}`)
         return body.status === 'running' ? undefined : body
       },
-      { timeoutMs: takeOverMs, what: `the end of order ${orderId}` },
+      { timeoutMs, what: `the end of order ${orderId}` },
     )
 
   /** Circuit breakers rest for two seconds after a dependency was away. */
@@ -72,6 +75,32 @@ describe('orders and processes that die', () => {
     })
   }
 
+  it('holds an order while the inventory service is stalled, after three deadlines', async () => {
+    const before = await stock()
+    const { pid = 0 } = t.platform.processes.find(({ name }) => name === 'inventory') ?? {}
+    assert.ok(pid > 1, 'inventory has no process')
+
+    // Connections are still accepted, by the kernel; nobody answers.
+    process.kill(pid, 'SIGSTOP')
+    try {
+      const { body } = await postOrder(first, ordinary, { prefer: 'respond-async' })
+      const order = await ended(second, body.orderId, stalledMs)
+
+      assert.deepEqual([order.status, order.code], ['held', 'dependency_unavailable'])
+      assert.match(order.message, /inventory/)
+      const failed = order.steps.filter((step: { state: string }) => step.state === 'failed')
+      assert.partialDeepStrictEqual(failed, [
+        { name: 'get_stock', attempts: 3, error: { kind: 'unavailable' } },
+      ])
+      assert.equal(await labels(body.orderId), 0)
+    } finally {
+      process.kill(pid, 'SIGCONT')
+    }
+    await recovered()
+    // One unit less for the order that shows that they flow again, and for none else.
+    assert.deepEqual(await stock(), { ...before, available: (before?.available ?? 0) - 1 })
+  })
+
   it('ships by rules while Claude is away, and says so', async () => {
     await t.platform.kill('claude-standin')
 
@@ -80,8 +109,14 @@ describe('orders and processes that die', () => {
     await recovered()
 
     assert.equal(body.status, 'fulfilled')
-    const proposals = body.steps.filter((step: { agent?: object }) => step.agent !== undefined)
-    for (const { result } of proposals) assert.equal(result.by, 'rules')
+    const decided = body.steps
+      .filter((step: { name: string }) => agentSteps.includes(step.name))
+      .map((step: { name: string; result: { by: string } }) => [step.name, step.result.by])
+    assert.deepEqual(
+      decided.toSorted(),
+      agentSteps.map((name) => [name, 'rules']),
+    )
+    assert.equal(body.decision.by, 'rules')
   })
 
   it('runs an order that was taken in just before its process died: on the next repeat', async () => {
@@ -99,6 +134,18 @@ describe('orders and processes that die', () => {
     const orderId = await takenInOnly(randomUUID())
 
     const order = await ended(first, orderId)
+
+    assert.equal(order.status, 'fulfilled')
+    assert.equal(await labels(orderId), 1)
+  })
+
+  it('runs an order that was taken in just before all went down: on the next start', async () => {
+    await Promise.all(['orchestrator', 'orchestrator-2'].map((name) => t.platform.kill(name)))
+    const orderId = await takenInOnly(randomUUID())
+
+    await t.platform.start('orchestrator')
+    const order = await ended(first, orderId)
+    await t.platform.start('orchestrator-2')
 
     assert.equal(order.status, 'fulfilled')
     assert.equal(await labels(orderId), 1)

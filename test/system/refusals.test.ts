@@ -1,5 +1,7 @@
 /** Malformed requests: a clear refusal with a stable code, nothing stored, never a 5xx. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 import { get, post, postOrder } from './client.ts'
 import { startTestPlatform, type TestPlatform } from './platform.ts'
@@ -129,6 +131,44 @@ describe('malformed requests', () => {
 
     assert.deepEqual([cancel.status, cancel.body.code], [409, 'too_late'])
   })
+
+  it('serves no page of a browser that asks under another name: DNS rebinding', async () => {
+    const { body } = await postOrder(url, ordinary)
+    const before = await stored()
+    const { port } = new URL(url)
+    const id = body.orderId
+
+    for (const [method, path] of [
+      ['POST', '/orchestrate'],
+      ['GET', '/orders'],
+      ['GET', `/orders/${id}`],
+      ['GET', `/orders/${id}/events`],
+      ['POST', `/orders/${id}/cancel`],
+    ] as const) {
+      const rebound = await askAs(method, path, { host: `evil.example:${port}` })
+      const foreign = await askAs(method, path, { origin: 'https://evil.example' })
+      assert.deepEqual([rebound.status, rebound.code], [403, 'foreign_host'], path)
+      assert.deepEqual([foreign.status, foreign.code], [403, 'foreign_origin'], path)
+    }
+    assert.equal(await stored(), before)
+    const local = await askAs('GET', `/orders/${id}`, { host: `localhost:${port}`, origin: url })
+    const label = new URL(body.label.url).pathname
+    assert.equal(local.status, 200)
+    for (const open of ['/healthz', '/readyz', label]) {
+      assert.equal((await askAs('GET', open, { host: 'evil.example' })).status, 200, open)
+    }
+  })
+
+  /** As no fetch can: with a Host of one's own. */
+  async function askAs(method: string, path: string, headers: Record<string, string>) {
+    const json = method === 'POST' ? { 'content-type': 'application/json' } : {}
+    const asked = request(`${url}${path}`, { method, headers: { ...json, ...headers } })
+    asked.end(path === '/orchestrate' ? JSON.stringify(ordinary) : undefined)
+    const [response] = (await once(asked, 'response')) as [IncomingMessage]
+    const body = Buffer.concat(await response.toArray()).toString()
+    const isJson = response.headers['content-type']?.includes('json') === true
+    return { status: response.statusCode, code: isJson ? JSON.parse(body).code : undefined }
+  }
 
   it('lets nobody call a service without a token', async () => {
     for (const name of ['order', 'inventory', 'fulfillment'] as const) {

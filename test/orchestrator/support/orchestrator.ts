@@ -83,7 +83,7 @@ export async function startTestOrchestrator(): Promise<TestOrchestrator> {
     onEnd: () => {},
   })
   engine.register<FlowInput>(fulfillOrderName, (context, input) =>
-    flights.during(() => flow(context, input)),
+    flights.during((leave) => flow(context, input, leave)),
   )
   const watch = new OrderWatch(db.url, log)
   await watch.start()

@@ -1,4 +1,6 @@
 /** One order and everything its run needs: real tables, a table of answers, a scripted model. */
+
+import type { Workflow } from '../../../orchestrator/engine/seam.ts'
 import { readStepReports } from '../../../orchestrator/order-events.ts'
 import type { OrderRequest } from '../../../orchestrator/order-request.ts'
 import { readOrder } from '../../../orchestrator/order-store.ts'
@@ -87,12 +89,16 @@ export async function createWorld(db: TestDatabase, options: WorldOptions = {}) 
 
   return {
     orderId,
+    deps,
     services,
     engine,
     endings,
     /** True when the run came to its end. `change`: as if the process was started otherwise. */
-    run: (death?: Death, change: Partial<FlowDeps> = {}) =>
-      engine.run(createFulfillOrder({ ...deps, ...change }), orderId, input, death),
+    run: (death?: Death, change: Partial<FlowDeps> = {}, onRecorded?: () => void) => {
+      const flow = createFulfillOrder({ ...deps, ...change })
+      const workflow: Workflow<FlowInput> = (context, given) => flow(context, given, onRecorded)
+      return engine.run(workflow, orderId, input, death)
+    },
     order: () => readOrder(db, orderId),
     /** How the order ended, in short. */
     async end() {

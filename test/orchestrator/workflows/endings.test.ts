@@ -21,6 +21,7 @@ import {
 
 const opened = openedOrder(randomUUID())
 const proposals = { validation: validation(), availability: availability(), shipment: shipment() }
+const known = { opened, proposals, findings: opened.findings }
 const error = (kind: WireError['kind'], code: string, details = {}): WireError => ({
   kind,
   code,
@@ -33,7 +34,7 @@ describe('an end by findings', () => {
   it('has the outcome, code and words of the leading one, and keeps all of them', () => {
     const findings = [finding('too_heavy', 'held'), finding('over_limit', 'held')]
 
-    const end = endByFindings(opened, findings, proposals)
+    const end = endByFindings({ ...known, findings })
 
     assert.equal(end.outcome, 'held')
     assert.equal(end.code, 'over_limit')
@@ -51,23 +52,25 @@ describe('an end by findings', () => {
   it('offers something instead only where stock is the reason', () => {
     const lines = [stockLine({ available: 1, short: 1, restockDate: '2026-12-24' })]
     const checked = { ...proposals, availability: availability({ lines }) }
+    const endBy = (code: string, outcome: 'rejected' | 'backordered') =>
+      endByFindings({ opened, proposals: checked, findings: [finding(code, outcome)] })
 
-    const short = endByFindings(opened, [finding('out_of_stock', 'backordered')], checked)
-    const rejected = endByFindings(opened, [finding('no_address', 'rejected')], checked)
+    const short = endBy('out_of_stock', 'backordered')
+    const rejected = endBy('no_address', 'rejected')
 
     assert.deepEqual(short.summary.backorder, { lines })
     assert.equal(rejected.summary.backorder, undefined)
   })
 
   it('cannot be without a finding', () => {
-    assert.throws(() => endByFindings(opened, []))
+    assert.throws(() => endByFindings({ ...known, findings: [] }))
   })
 })
 
 describe('an end by decision', () => {
   it('is held or cancelled as decided, and undone', () => {
-    const hold = endByDecision(opened, { ...ships, decision: 'hold' }, proposals)
-    const cancel = endByDecision(opened, { ...ships, decision: 'cancel' }, proposals)
+    const hold = endByDecision({ ...ships, decision: 'hold' }, known)
+    const cancel = endByDecision({ ...ships, decision: 'cancel' }, known)
 
     assert.deepEqual([hold.outcome, hold.code, hold.undo], ['held', 'decided_hold', true])
     assert.deepEqual(
@@ -82,7 +85,7 @@ describe('an end by decision', () => {
   })
 
   it('says something also when no reason was given', () => {
-    const end = endByDecision(opened, { decision: 'hold', by: 'rules', reasons: [] }, proposals)
+    const end = endByDecision({ decision: 'hold', by: 'rules', reasons: [] }, known)
 
     assert.ok(end.summary.message.length > 0)
   })
@@ -96,13 +99,36 @@ describe('an end by error', () => {
     assert.match(end.summary.message, /deadline_exceeded/)
   })
 
-  it('is held under the code of any other refusal', () => {
-    for (const kind of ['invalid', 'denied', 'missing', 'rejected', 'internal'] as const) {
-      const end = endByError(error(kind, 'order_closed'), opened, proposals)
+  it('is held under the code of a refusal that the business made', () => {
+    const end = endByError(error('rejected', 'order_closed'), known)
 
-      assert.deepEqual([end.outcome, end.code, end.undo], ['held', 'order_closed', true])
-      assert.equal(end.summary.decision.by, 'rules')
+    assert.deepEqual([end.outcome, end.code, end.undo], ['held', 'order_closed', true])
+    assert.equal(end.summary.decision.by, 'rules')
+  })
+
+  it('is held as internal_error, with the first code in its words, for a mistake of ours', () => {
+    for (const kind of ['invalid', 'denied', 'missing', 'internal'] as const) {
+      const end = endByError(error(kind, 'order_closed'), known)
+
+      assert.deepEqual([end.outcome, end.code, end.undo], ['held', 'internal_error', true])
+      assert.match(end.summary.message, /order_closed/)
     }
+    assert.equal(endByError(error('rejected', 'never_heard_of')).code, 'internal_error')
+  })
+
+  it('keeps what was found out before, a label in no case', () => {
+    const found = [finding('over_limit', 'held')]
+    const noted = { ...opened, noteSuspicious: true }
+
+    const end = endByError(error('unavailable', 'deadline_exceeded'), {
+      opened: noted,
+      findings: found,
+      label: boughtLabel,
+    })
+
+    assert.deepEqual(end.summary.findings, found)
+    assert.equal(end.summary.warnings[0]?.code, 'note_contained_instructions')
+    assert.equal(end.summary.label, undefined)
   })
 
   it('is cancelled, by the client, when the client said so', () => {
@@ -116,7 +142,7 @@ describe('an end by error', () => {
     const two = availability({ lines: [stockLine(), stockLine({ sku: 'cup' })] })
     const late = error('rejected', 'out_of_stock', { lines: [{ sku: 'mug', available: 1 }] })
 
-    const end = endByError(late, opened, { ...proposals, availability: two })
+    const end = endByError(late, { ...known, proposals: { ...proposals, availability: two } })
 
     assert.deepEqual([end.outcome, end.code, end.undo], ['backordered', 'out_of_stock', true])
     assert.deepEqual(
@@ -129,8 +155,18 @@ describe('an end by error', () => {
     ])
   })
 
+  it('is backordered with what is left also when the plan skipped the look at stock', () => {
+    const late = error('rejected', 'out_of_stock', { lines: [{ sku: 'mug', available: 1 }] })
+
+    const end = endByError(late, { ...known, proposals: { ...proposals, availability: null } })
+
+    assert.deepEqual(end.summary.backorder?.lines, [
+      stockLine({ available: 1, short: 1, offer: { kind: 'wait', substituteSku: null } }),
+    ])
+  })
+
   it('is backordered also when the refusal does not say which line', () => {
-    const end = endByError(error('rejected', 'out_of_stock'), opened, proposals)
+    const end = endByError(error('rejected', 'out_of_stock'), known)
 
     assert.equal(end.outcome, 'backordered')
   })
@@ -138,7 +174,7 @@ describe('an end by error', () => {
 
 describe('other ends', () => {
   it('fulfilled keeps the label and who decided, and undoes nothing', () => {
-    const end = endFulfilled(opened, ships, boughtLabel, proposals)
+    const end = endFulfilled(ships, boughtLabel, known)
 
     assert.deepEqual([end.outcome, end.code, end.undo], ['fulfilled', null, false])
     assert.deepEqual(end.summary.label, boughtLabel)
@@ -148,8 +184,16 @@ describe('other ends', () => {
   it('stuck undoes nothing and names the error', () => {
     const end = endStuck(error('internal', 'bad_tool_output'))
 
-    assert.deepEqual([end.outcome, end.code, end.undo], ['stuck', 'bad_tool_output', false])
+    assert.deepEqual([end.outcome, end.code, end.undo], ['stuck', 'internal_error', false])
+    assert.match(end.summary.message, /bad_tool_output/)
     assert.equal(end.summary.decision.outcome, 'stuck')
+    assert.equal(endStuck(error('internal', 'run_failed')).code, 'run_failed')
+  })
+
+  it('stuck keeps a label that was bought', () => {
+    const end = endStuck(error('unavailable', 'away'), { ...known, label: boughtLabel })
+
+    assert.deepEqual(end.summary.label, boughtLabel)
   })
 
   it('warn when code or an agent found instructions in the note', () => {
@@ -158,11 +202,11 @@ describe('other ends', () => {
     const byAgent = { ...proposals, validation: validation({ noteContainsInstructions: true }) }
     const byCode = { ...opened, noteSuspicious: true }
 
-    assert.deepEqual(warned(endFulfilled(opened, ships, boughtLabel, proposals)), [])
-    assert.deepEqual(warned(endFulfilled(opened, ships, boughtLabel, byAgent)), [
+    assert.deepEqual(warned(endFulfilled(ships, boughtLabel, known)), [])
+    assert.deepEqual(warned(endFulfilled(ships, boughtLabel, { ...known, proposals: byAgent })), [
       'note_contained_instructions',
     ])
-    assert.deepEqual(warned(endFulfilled(byCode, ships, boughtLabel, proposals)), [
+    assert.deepEqual(warned(endFulfilled(ships, boughtLabel, { ...known, opened: byCode })), [
       'note_contained_instructions',
     ])
   })

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { describe, it } from 'node:test'
 import {
   checksOf,
+  dayOf,
   factsOf,
   proposalsOf,
   reviewFindings,
@@ -30,11 +31,12 @@ describe('the facts that an agent reads', () => {
       findings: [finding('over_limit', 'held')],
     })
 
-    const facts = factsOf(opened)
+    const facts = factsOf(opened, '2026-12-21')
 
     assert.deepEqual(facts, {
       orderId,
       round: 1,
+      today: '2026-12-21',
       lines: [
         {
           sku: 'mug',
@@ -61,13 +63,20 @@ describe('the facts that an agent reads', () => {
   it('exist also for an order without customer and address', () => {
     const opened = openedOrder(orderId, { customerId: null, customerStatus: null, shipTo: null })
 
-    assert.doesNotThrow(() => JSON.stringify(factsOf(opened)))
+    assert.doesNotThrow(() => JSON.stringify(factsOf(opened, '2026-12-21')))
   })
 
-  it('say null for an agent that nobody asked', () => {
-    assert.deepEqual(proposalsOf({ validation: null, availability: null, shipment: null }), {
-      validate_order: null,
-      check_inventory: null,
+  it('name the day on which the order was accepted, wherever the process runs', () => {
+    assert.equal(dayOf(Date.UTC(2026, 11, 24, 0, 0, 0)), '2026-12-24')
+    assert.equal(dayOf(Date.UTC(2026, 11, 24, 23, 59, 59)), '2026-12-24')
+  })
+
+  it('tell an agent that the plan skipped from a proposal that is missing', () => {
+    const none = { validation: null, availability: null, shipment: null }
+
+    assert.deepEqual(proposalsOf(none, ['validate_order', 'check_inventory']), {
+      validate_order: { by: 'skipped', verdict: null },
+      check_inventory: { by: 'skipped', verdict: null },
       propose_shipment: null,
     })
   })
@@ -79,7 +88,7 @@ describe('the facts that an agent reads', () => {
       shipment: shipment({ verdict: 'review', proposal: null }),
     }
 
-    assert.partialDeepStrictEqual(proposalsOf(proposals), {
+    assert.partialDeepStrictEqual(proposalsOf(proposals, []), {
       validate_order: { by: 'agent', verdict: 'accept', risk: 'low' },
       check_inventory: { by: 'agent', verdict: 'available' },
       propose_shipment: { verdict: 'review', carrier: null, service: null, priceCents: null },

@@ -83,6 +83,11 @@ describe('a run whose process dies', () => {
       'stuck',
     ],
     ['shipped while the order service is away', { answers: { close_order: away } }, 'fulfilled'],
+    [
+      'held because the order service is away to its end',
+      { answers: { validate_order: away, close_order: away } },
+      'held',
+    ],
   ]
   for (const [what, options, status] of ways) {
     it(`ends as if it had not, at whatever step: ${what}`, async () => {
@@ -139,7 +144,8 @@ describe('a run whose process dies', () => {
       while (ran.engine.records[position] !== undefined)
     }
 
-    assert.ok(deaths >= 9, `${deaths} deaths`)
+    // Seven single steps, and at least one of those that run side by side.
+    assert.ok(deaths >= 8, `${deaths} deaths`)
     assert.equal((await ran.end()).status, 'fulfilled')
     for (const tool of ['reserve_stock', 'generate_label', 'commit_stock', 'close_order']) {
       assert.ok(ran.services.tools.filter((called) => called === tool).length <= 2, tool)
@@ -163,6 +169,22 @@ describe('a run whose process dies', () => {
       ['accept fulfilled', 'review held'].includes(`${verdict} ${status}`),
       `${verdict} ${status}`,
     )
+  })
+
+  it('leaves its process’s flight again where it goes on once its outcome is recorded', async () => {
+    let left = 0
+    const leave = () => {
+      left += 1
+    }
+    const ran = await createWorld(db, { answers: { close_order: away } })
+    await ran.run(undefined, {}, leave)
+    assert.equal(left, 1)
+    const position = ran.engine.names.indexOf('close_order_later')
+    ran.engine.records.length = position
+
+    assert.equal(await ran.run({ position, moment: 'before' }, {}, leave), false)
+
+    assert.equal(left, 2)
   })
 
   it('waits for its database as long as it is away', async () => {
@@ -189,6 +211,6 @@ describe('a run whose process dies', () => {
     await ran.run(undefined, { pool: { query, connect: () => db.connect() } as never })
 
     const { status, code } = await ran.end()
-    assert.deepEqual([status, code], ['held', 'internal'])
+    assert.deepEqual([status, code], ['held', 'internal_error'])
   })
 })

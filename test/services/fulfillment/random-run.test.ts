@@ -8,6 +8,7 @@ import { type ShipmentKey, storeProposal } from '../../../services/fulfillment/p
 import { type LabelDeps, undoLabel } from '../../../services/fulfillment/refunds.ts'
 import { type TestDatabase, testDatabase } from '../../support/database.ts'
 import { type Fault, type TestCarrier, testCarrier } from '../../support/test-carrier.ts'
+import { waitFor } from '../../support/wait-for.ts'
 import { carrierAt, home, offer, request } from './parcels.ts'
 
 const runs = 60
@@ -49,18 +50,21 @@ describe('labels under random faults', () => {
   })
 
   /** A process of its own; now and then one that dies at its purchase, answer unread. */
-  const someProcess = (dies: boolean): LabelDeps => {
+  const someProcess = (dies: boolean): { deps: LabelDeps; died: Promise<void> } => {
     const client = carrierAt(carrier.url, timeoutMs)
+    const { promise: died, resolve: die } = Promise.withResolvers<void>()
     const buy: typeof client.buy = async (...args) => {
       await client.buy(...args).catch(() => {})
+      die()
       return new Promise(() => {})
     }
-    return {
+    const deps = {
       pool: db,
       carrier: dies ? { ...client, buy } : client,
       purchaseMs: 4 * timeoutMs,
       voidWaitMs: 0,
     }
+    return { deps, died }
   }
 
   async function propose(key: ShipmentKey): Promise<void> {
@@ -81,13 +85,19 @@ describe('labels under random faults', () => {
   }
 
   /** Repeats an effect, as a workflow does, until it succeeds or is refused. */
-  async function untilSettled(effect: () => Promise<unknown>): Promise<AppError | undefined> {
-    for (let attempt = 0; attempt < 60; attempt++) {
-      const error = await effect().then(() => undefined, named)
-      if (error?.kind !== 'unavailable') return error
-      await new Promise((resolve) => setTimeout(resolve, timeoutMs / 4))
-    }
-    throw new Error('it never settled')
+  async function untilSettled(
+    effect: (deps: LabelDeps, key: ShipmentKey) => Promise<unknown>,
+    key: ShipmentKey,
+  ): Promise<AppError | undefined> {
+    const { error } = await waitFor(
+      async () => {
+        const error = await effect(someProcess(false).deps, key).then(() => undefined, named)
+        if (error?.kind === 'unavailable') throw error
+        return { error }
+      },
+      { what: `${effect.name} to settle` },
+    )
+    return error
   }
 
   it(`never pay twice, and never pay for what was voided (seed ${seedOfDay})`, async () => {
@@ -104,23 +114,21 @@ describe('labels under random faults', () => {
 
       const mayVoid = random(2) === 0
       const calls = Array.from({ length: callsPerRun }, () => {
-        const deps = someProcess(random(6) === 0)
+        const { deps, died } = someProcess(random(6) === 0)
         const effect = mayVoid && random(3) === 0 ? undoLabel : buyLabel
-        // A process that died answers never: its caller gives up.
-        const gaveUp = new Promise((resolve) => setTimeout(resolve, 8 * timeoutMs))
-        return Promise.race([effect(deps, key), gaveUp])
+        // A process that died answers never.
+        return Promise.race([effect(deps, key), died])
       })
       await Promise.allSettled(calls)
       await carrier.clearFaults()
 
       const what = `run ${run}`
       const voidLast = mayVoid && random(2) === 0
-      if (voidLast)
-        assert.equal(await untilSettled(() => undoLabel(someProcess(false), key)), undefined, what)
-      const error = await untilSettled(() => buyLabel(someProcess(false), key))
+      if (voidLast) assert.equal(await untilSettled(undoLabel, key), undefined, what)
+      const error = await untilSettled(buyLabel, key)
       const state = (await readShipment(db, key))?.state
       // A call that was voided late by its own undo, still on its way, settles with it.
-      if (state === 'voided') await untilSettled(() => undoLabel(someProcess(false), key))
+      if (state === 'voided') await untilSettled(undoLabel, key)
       const { live, bought } = await carrier.book(reference)
 
       assert.ok(bought <= 1, `${what}: bought ${bought}`)

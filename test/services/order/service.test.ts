@@ -222,7 +222,7 @@ describe('the order service', () => {
     assert.equal(response.status, 401)
     assert.match(
       response.headers.get('www-authenticate') ?? '',
-      /resource_metadata=".*\/\.well-known\/oauth-protected-resource\/mcp"/,
+      /resource_metadata=".*\/\.well-known\/oauth-protected-resource"/,
     )
   })
 
