@@ -172,16 +172,19 @@ describe('a label', () => {
     it('is the same label for a process that wakes up after another has bought', async () => {
       await propose()
       const gate = Promise.withResolvers<void>()
+      const asleep = Promise.withResolvers<void>()
       const client = carrierAt(carrier.url)
       const sleeper = process({
         createShipment: async (...args) => {
           const created = await client.createShipment(...args)
+          asleep.resolve()
           await gate.promise
           return created
         },
       })
 
       const late = buyLabel(sleeper, key)
+      await asleep.promise
       const first = await buyLabel(process(), key)
       gate.resolve()
 
