@@ -1,6 +1,6 @@
 /** Who asks: the client behind a request, and what it may do. */
 import type { FastifyRequest } from 'fastify'
-import type { VerifyToken } from '../platform/access-tokens.ts'
+import { bearerOf, type VerifyToken } from '../platform/access-tokens.ts'
 import { AppError, denied, missing } from '../platform/errors.ts'
 
 export interface Caller {
@@ -54,7 +54,7 @@ export function authenticateLocally(publicUrl: string): Authenticate {
  */
 export function authenticateByToken(verify: VerifyToken): Authenticate {
   return async (request, scope) => {
-    const bearer = /^Bearer ([A-Za-z0-9._~+/=-]+)$/.exec(request.headers.authorization ?? '')?.[1]
+    const bearer = bearerOf(request.headers.authorization)
     if (bearer === undefined) throw unauthenticated('missing_token', 'This needs an access token')
     const token = await verify(bearer).catch((cause: unknown) => {
       if (cause instanceof AppError && cause.kind === 'denied') {

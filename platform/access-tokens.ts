@@ -82,6 +82,11 @@ export async function signAccessToken(
     .sign(key.privateKey)
 }
 
+/** The token of an `Authorization: Bearer` header (RFC 6750); undefined for anything else. */
+export function bearerOf(authorization: string | undefined): string | undefined {
+  return /^Bearer ([A-Za-z0-9._~+/=-]+)$/.exec(authorization ?? '')?.[1]
+}
+
 export interface VerifiedToken {
   readonly clientId: string
   readonly scopes: readonly string[]

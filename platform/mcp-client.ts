@@ -18,7 +18,6 @@ import { traceparentFor } from './tracing.ts'
 const protocolVersion = '2026-07-28'
 const breakerFailuresMax = 10
 const breakerOpenMs = 2_000
-const breakerLevel = { closed: 0, half_open: 1, open: 2 } as const
 /** The SDK keeps `authorization` for itself, so a call's token travels to our fetch in this one. */
 const tokenHeader = 'x-baton-access-token'
 
@@ -54,7 +53,7 @@ export function createMcpCaller(options: {
   const breaker = new CircuitBreaker(server, {
     failuresMax: breakerFailuresMax,
     openMs: breakerOpenMs,
-    onChange: (state) => metrics.breakerState.set({ dependency: server }, breakerLevel[state]),
+    onChange: metrics.onBreakerChange(server),
   })
   const client = connect(server, new URL('/mcp', options.baseUrl))
 

@@ -17,7 +17,7 @@ import {
 } from '@modelcontextprotocol/server'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
-import type { VerifiedToken, VerifyToken } from './access-tokens.ts'
+import { bearerOf, type VerifiedToken, type VerifyToken } from './access-tokens.ts'
 import { databaseFault } from './db.ts'
 import { denied, named, policy, toWire, type WireError } from './errors.ts'
 import type { Log } from './log.ts'
@@ -100,7 +100,7 @@ function createAuthenticator(endpoint: McpEndpoint, tools: readonly Tool[]) {
     })
 
   return async (request: FastifyRequest): Promise<AuthInfo | Response> => {
-    const bearer = /^Bearer ([A-Za-z0-9._~+/=-]+)$/.exec(request.headers.authorization ?? '')?.[1]
+    const bearer = bearerOf(request.headers.authorization)
     const called = calledTool(request.body)
     const contract = byName.get(called ?? '')
     const scopes = contract === undefined ? undefined : [contract.scope]

@@ -7,6 +7,12 @@ import {
   Registry,
   type RegistryContentType,
 } from 'prom-client'
+import type { BreakerState } from './resilience.ts'
+
+const breakerLevel = { closed: 0, half_open: 1, open: 2 } as const satisfies Record<
+  BreakerState,
+  number
+>
 
 const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
@@ -29,6 +35,10 @@ export function createMetrics(service: string) {
     labelNames: readonly L[],
     buckets: number[] = seconds,
   ) => new Histogram({ name, help, labelNames, registers, buckets })
+
+  const breakerState = gauge('circuit_breaker_state', '0 closed, 1 half open, 2 open', [
+    'dependency',
+  ])
 
   return {
     registry,
@@ -67,7 +77,9 @@ export function createMetrics(service: string) {
       'server',
       'tool',
     ]),
-    breakerState: gauge('circuit_breaker_state', '0 closed, 1 half open, 2 open', ['dependency']),
+    /** What a circuit breaker of this dependency calls when its state changes. */
+    onBreakerChange: (dependency: string) => (state: BreakerState) =>
+      breakerState.set({ dependency }, breakerLevel[state]),
     authRefusals: counter('auth_refusals_total', 'Requests refused for their token', ['reason']),
   }
 }

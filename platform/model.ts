@@ -54,7 +54,6 @@ const breakerFailuresMax = 8
 const breakerOpenMs = 5_000
 /** The SDK's own limit until headers; the caller's signal is the deadline that holds. */
 const headersTimeoutMs = 60_000
-const breakerLevel = { closed: 0, half_open: 1, open: 2 } as const
 
 /** A JSON schema in the subset that structured output and strict tools accept. */
 export function toModelSchema(schema: z.ZodType): JsonSchema {
@@ -167,7 +166,7 @@ function breakerOf(breakers: Map<string, CircuitBreaker>, model: string, metrics
   const created = new CircuitBreaker(`Claude (${model})`, {
     failuresMax: breakerFailuresMax,
     openMs: breakerOpenMs,
-    onChange: (state) => metrics.breakerState.set({ dependency: model }, breakerLevel[state]),
+    onChange: metrics.onBreakerChange(model),
   })
   breakers.set(model, created)
   return created

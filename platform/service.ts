@@ -23,6 +23,9 @@ const readyCheckMs = 2_000
 const discardedBytesMax = 32 * 1024 * 1024
 const discardMs = 5_000
 
+/** How long a stop waits for one more in-flight call to end, at a time. */
+const drainPollMs = 50
+
 interface HttpProcess {
   readonly app: FastifyInstance
   /** Readiness answers 503 from now on; requests are still served. */
@@ -166,4 +169,12 @@ async function within(ms: number, check: Promise<unknown>): Promise<boolean> {
     () => false,
   )
   return Promise.race([ok, late]).finally(() => clearTimeout(timer))
+}
+
+/** Waits until nothing is in flight, or until the time is up. */
+export async function settled(inFlight: () => number, timeoutMs: number): Promise<void> {
+  const until = Date.now() + timeoutMs
+  while (inFlight() > 0 && Date.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, drainPollMs))
+  }
 }

@@ -15,7 +15,7 @@ import { migrate, runSqlFile } from './migrate.ts'
 import { createModel } from './model.ts'
 import { readPrices } from './prices.ts'
 import type { RunningProcess } from './process.ts'
-import { createHttpProcess } from './service.ts'
+import { createHttpProcess, settled } from './service.ts'
 import type { Tool } from './tool.ts'
 
 export const toolServiceConfig = claudeConfig
@@ -46,9 +46,6 @@ export interface ToolServiceOptions<C extends ToolServiceConfig> {
   readonly seed: URL
   readonly tools: (deps: ServiceDeps, config: C) => readonly Tool[]
 }
-
-/** How long a stop waits for one more in-flight call to end, at a time. */
-const drainPollMs = 50
 
 /** Starts a service: migrations, demo data, HTTP. Ready once the database answers. */
 export async function startToolService<C extends ToolServiceConfig>(
@@ -90,13 +87,5 @@ export async function startToolService<C extends ToolServiceConfig>(
       await pool.end()
       log.info('stopped')
     },
-  }
-}
-
-/** Waits until nothing is in flight, or until the time is up. */
-export async function settled(inFlight: () => number, timeoutMs: number): Promise<void> {
-  const until = Date.now() + timeoutMs
-  while (inFlight() > 0 && Date.now() < until) {
-    await new Promise((resolve) => setTimeout(resolve, drainPollMs))
   }
 }

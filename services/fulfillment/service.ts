@@ -16,7 +16,6 @@ import { fulfillmentTools } from './tools.ts'
 const version = '1'
 /** Added to the deadline of a purchase: the carrier may finish what we have given up. */
 const purchaseGraceMs = 5_000
-const breakerLevel = { closed: 0, half_open: 1, open: 2 } as const
 
 const text = (max: number) => z.string().trim().min(1).max(max)
 const centimetres = integer(1, 300)
@@ -91,8 +90,7 @@ function carrierClient({ metrics }: ServiceDeps, config: FulfillmentConfig): Car
       backoffMinMs: config.CARRIER_BACKOFF_MIN_MS,
       backoffMaxMs: config.CARRIER_BACKOFF_MAX_MS,
     },
-    onBreakerChange: (state) =>
-      metrics.breakerState.set({ dependency: 'carrier' }, breakerLevel[state]),
+    onBreakerChange: metrics.onBreakerChange('carrier'),
   })
 }
 
