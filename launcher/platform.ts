@@ -18,7 +18,12 @@ import { Fleet } from './fleet.ts'
 import type { ProcessExit } from './managed-process.ts'
 import { assertPortsFree, basePorts } from './ports.ts'
 import { endLeftovers } from './process-records.ts'
-import { type ClaudeSetting, type ProcessSpec, platformSpecs } from './process-specs.ts'
+import {
+  type ClaudeSetting,
+  type ProcessSpec,
+  platformSpecs,
+  type ServiceReplicas,
+} from './process-specs.ts'
 import { keepSecret, randomKey } from './secret-file.ts'
 
 export interface PlatformOptions {
@@ -37,6 +42,8 @@ export interface PlatformOptions {
   readonly realistic?: boolean
   /** Replicas of the orchestrator, 1 to 3. Default 1. */
   readonly orchestrators?: number
+  /** Replicas of services, 1 to 3 each; `order-2` listens 10 ports above `order`. Default 1. */
+  readonly replicas?: ServiceReplicas
   /** Of every process. Default info. */
   readonly logLevel?: string
   /** More environment, by the name of the process. Wins over ours. */
@@ -62,7 +69,7 @@ type ProcessName =
   | 'carrier-standin'
 
 export interface Platform {
-  /** Base URL of each process, by name; replicas are `orchestrator-2` and `orchestrator-3`. */
+  /** Base URL of each process, by name; replicas are `orchestrator-2`, `order-2` and so on. */
   readonly urls: Readonly<Record<ProcessName, string> & Record<string, string>>
   /** Those that run now. */
   readonly processes: readonly { readonly name: string; readonly pid: number }[]
@@ -142,8 +149,9 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   }
 }
 
-function ownSpecs({ portOffset = 0, orchestrators = 1, claude }: PlatformOptions): ProcessSpec[] {
-  return platformSpecs({ portOffset, orchestrators, claudeMode: claude.mode })
+function ownSpecs(options: PlatformOptions): ProcessSpec[] {
+  const { portOffset = 0, orchestrators = 1, replicas = {}, claude } = options
+  return platformSpecs({ portOffset, orchestrators, replicas, claudeMode: claude.mode })
 }
 
 function neededPorts(

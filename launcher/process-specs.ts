@@ -28,10 +28,17 @@ export interface Setup {
   readonly realistic: boolean
 }
 
+/** How many of each service run. */
+export type ServiceReplicas = Readonly<
+  Partial<Record<'order' | 'inventory' | 'fulfillment', number>>
+>
+
 export interface SpecOptions {
   readonly portOffset: number
   /** Replicas of the orchestrator, 1 to 3; the second listens 10 ports above the first. */
   readonly orchestrators: number
+  /** Replicas of services, likewise 1 to 3 and 10 ports apart. Default 1 each. */
+  readonly replicas?: ServiceReplicas
   readonly claudeMode: ClaudeSetting['mode']
 }
 
@@ -49,6 +56,11 @@ const standinCarrierKey = 'EZTK-standin'
 export function platformSpecs(options: SpecOptions): ProcessSpec[] {
   const port = (name: keyof typeof basePorts) => basePorts[name] + options.portOffset
   const url = (name: keyof typeof basePorts) => `http://127.0.0.1:${port(name)}`
+  const replicasOf = (name: keyof typeof basePorts, count = 1) =>
+    Array.from({ length: count }, (_, i) => ({
+      name: i === 0 ? name : `${name}-${i + 1}`,
+      port: port(name) + replicaPortStep * i,
+    }))
   // Every replica is the same issuer under the same public address, as behind a load balancer.
   const publicUrl = `http://localhost:${port('orchestrator')}`
 
@@ -61,25 +73,24 @@ export function platformSpecs(options: SpecOptions): ProcessSpec[] {
     name: 'order' | 'inventory' | 'fulfillment',
     database: keyof DatabaseUrls,
     more: Record<string, string> = {},
-  ): ProcessSpec => ({
-    name,
-    main: mainOf(`services/${name}`),
-    port: port(name),
-    env: (setup) => ({
-      ...claude(setup),
-      ...more,
-      DATABASE_URL: setup.databaseUrls[database],
-      ISSUER_URL: publicUrl,
-      RESOURCE_URL: url(name),
-      SEED_DEMO: 'true',
-    }),
-  })
+  ): ProcessSpec[] =>
+    replicasOf(name, options.replicas?.[name]).map((replica) => ({
+      ...replica,
+      main: mainOf(`services/${name}`),
+      env: (setup) => ({
+        ...claude(setup),
+        ...more,
+        DATABASE_URL: setup.databaseUrls[database],
+        ISSUER_URL: publicUrl,
+        // Every replica is the same resource, as behind a load balancer.
+        RESOURCE_URL: url(name),
+        SEED_DEMO: 'true',
+      }),
+    }))
 
-  const orchestrator = (replica: number): ProcessSpec => ({
-    name: replica === 1 ? 'orchestrator' : `orchestrator-${replica}`,
+  const orchestrator = {
     main: mainOf('orchestrator'),
-    port: port('orchestrator') + replicaPortStep * (replica - 1),
-    env: (setup) => ({
+    env: (setup: Setup) => ({
       ...claude(setup),
       DATABASE_URL: setup.databaseUrls.orchestrator,
       KEY_ENCRYPTION_KEY_FILE: setup.keyEncryptionKeyFile,
@@ -90,7 +101,7 @@ export function platformSpecs(options: SpecOptions): ProcessSpec[] {
       ISSUER_URL: publicUrl,
       AUTH: 'off',
     }),
-  })
+  }
 
   const standins: ProcessSpec[] = [
     {
@@ -112,10 +123,10 @@ export function platformSpecs(options: SpecOptions): ProcessSpec[] {
   const carrier = { CARRIER_URL: url('carrier-standin'), CARRIER_API_KEY: standinCarrierKey }
   return [
     ...standins.filter(({ name }) => options.claudeMode === 'standin' || name !== 'claude-standin'),
-    service('order', 'orders'),
-    service('inventory', 'inventory'),
-    service('fulfillment', 'fulfillment', carrier),
-    ...Array.from({ length: options.orchestrators }, (_, index) => orchestrator(index + 1)),
+    ...service('order', 'orders'),
+    ...service('inventory', 'inventory'),
+    ...service('fulfillment', 'fulfillment', carrier),
+    ...replicasOf('orchestrator', options.orchestrators).map((r) => ({ ...r, ...orchestrator })),
   ]
 }
 

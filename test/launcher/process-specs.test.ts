@@ -80,6 +80,26 @@ describe('the processes of the platform', () => {
     assert.deepEqual(two, one)
   })
 
+  it('may have more of a service, which are one resource with one database on other ports', () => {
+    const options = { replicas: { order: 2, fulfillment: 3 } }
+    const services = platformSpecs({ ...standin, ...options }).slice(2, -1)
+
+    assert.deepEqual(
+      services.map((s) => [s.name, s.port]),
+      [
+        ['order', 3000],
+        ['order-2', 3010],
+        ['inventory', 3001],
+        ['fulfillment', 3002],
+        ['fulfillment-2', 3012],
+        ['fulfillment-3', 3022],
+      ],
+    )
+    const { PORT: _first, ...one } = envOf('order', options)
+    const { PORT: _second, ...two } = envOf('order-2', options)
+    assert.deepEqual(two, one)
+  })
+
   it('get no key of the real Claude, and nothing else of ours, beside the stand-in', () => {
     process.env.ANTHROPIC_API_KEY = 'sk-real'
     process.env.SOMETHING_ELSE = 'ours'
