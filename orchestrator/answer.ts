@@ -13,14 +13,15 @@ export interface AnswerSettings {
 /** Builds the answer of one order from its row and its events. */
 export async function buildAnswer(db: Db, row: OrderRow, settings: AnswerSettings) {
   const reports = await readStepReports(db, row.orderId)
-  const { summary } = row
+  // While it runs again, what its last run ended with is no answer any more.
+  const summary = row.status === 'running' ? null : row.summary
   const agents = reports.flatMap(({ report: { agent } }) => (agent === undefined ? [] : [agent]))
   const costNanoUsd = agents.reduce((sum, agent) => sum + agent.costNanoUsd, 0)
   return {
     orderId: row.orderId,
     round: row.round,
     status: row.status,
-    ...(row.code === null ? {} : { code: row.code }),
+    ...(row.code === null || summary === null ? {} : { code: row.code }),
     ...(summary === null
       ? {}
       : {

@@ -19,6 +19,10 @@ const localCaller: Caller = {
     'orders:read:all',
     'orders:cancel',
     'orders:cancel:all',
+    'orders:approve',
+    'orders:approve:all',
+    'orders:resume',
+    'orders:resume:all',
   ]),
 }
 

@@ -7,8 +7,8 @@ import type { Pool } from '../platform/db.ts'
 import type { Log } from '../platform/log.ts'
 import type { Engine } from './engine/seam.ts'
 import { findRunning } from './order-store.ts'
+import { runIdOf } from './runs.ts'
 import { type Ending, endStuck, recordEnding } from './workflows/endings.ts'
-import { runIdOf } from './workflows/fulfill-order.ts'
 
 export interface FailedRunDeps {
   readonly pool: Pool
@@ -23,13 +23,16 @@ const sweepBatch = 500
 /** Ends them. Safe to repeat, and to do on several replicas at once. */
 export async function endFailedRuns({ pool, engine, log, onEnd }: FailedRunDeps): Promise<void> {
   const rows = await findRunning(pool, runningForMs, sweepBatch)
-  const states = await engine.statuses(rows.map((row) => runIdOf(row.orderId, row.round)))
-  for (const { orderId, round, createdAt } of rows) {
-    if (states.get(runIdOf(orderId, round)) !== 'failed') continue
+  const states = await engine.statuses(rows.map(runIdOf))
+  for (const row of rows) {
+    if (states.get(runIdOf(row)) !== 'failed') continue
+    const { orderId, round, resumes: resume } = row
     const message = 'The run of this order failed'
     const ending = endStuck({ kind: 'internal', code: 'run_failed', message })
-    await recordEnding(pool, { orderId, round }, ending)
-    onEnd(ending, createdAt.getTime())
+    const { wanted } = row.summary ?? {}
+    const summary = wanted === undefined ? ending.summary : { ...ending.summary, wanted }
+    await recordEnding(pool, { orderId, round }, { ...ending, summary }, { resume })
+    onEnd(ending, row.requestedAt.getTime())
     log.error({ orderId, round }, 'an order is stuck: its run failed')
   }
 }

@@ -3,54 +3,20 @@
  * repeat starts it again by that id, which changes nothing, so a crash in between loses nothing.
  */
 import { randomUUID } from 'node:crypto'
-import type { Pool } from '../platform/db.ts'
 import { AppError } from '../platform/errors.ts'
 import type { Log } from '../platform/log.ts'
-import type { Engine } from './engine/seam.ts'
+import type { Flights } from './flights.ts'
 import { hashOf, type OrderRequest } from './order-request.ts'
 import { findByKey, findUnstarted, type OrderRow, takeIn } from './order-store.ts'
-import {
-  type FlowInput,
-  fulfillOrderName,
-  type RunRules,
-  runIdOf,
-} from './workflows/fulfill-order.ts'
+import { type RunStartDeps, runIdOf, startRun } from './runs.ts'
 
-export interface IntakeDeps {
-  readonly pool: Pool
-  readonly engine: Engine
+export interface IntakeDeps extends RunStartDeps {
   readonly log: Log
   readonly flights: Flights
   /** Runs that this process starts directly; beyond them orders are queued. */
   readonly inFlightMax: number
   /** Orders that may wait in the queue; beyond them callers are told to come back. */
   readonly queueMax: number
-  /** For runs that start from now on. */
-  readonly rules: RunRules
-}
-
-/** How many runs this process has in flight. */
-export class Flights {
-  #running = 0
-
-  get running(): number {
-    return this.#running
-  }
-
-  /** Counts a run until it ends, or until it says that the rest of it need not be waited for. */
-  async during<T>(run: (leave: () => void) => Promise<T>): Promise<T> {
-    this.#running += 1
-    let isIn = true
-    const leave = () => {
-      if (isIn) this.#running -= 1
-      isIn = false
-    }
-    try {
-      return await run(leave)
-    } finally {
-      leave()
-    }
-  }
 }
 
 export interface Submission {
@@ -116,25 +82,14 @@ async function earlierOrder(
   })
 }
 
-async function startRun(
-  { engine, rules }: IntakeDeps,
-  row: OrderRow,
-  dispatch: 'direct' | 'queued',
-): Promise<void> {
-  const { orderId, round, request, traceId } = row
-  const acceptedAtMs = row.createdAt.getTime()
-  const input: FlowInput = { orderId, round, request, traceId, acceptedAtMs, rules }
-  await engine.start(fulfillOrderName, runIdOf(orderId, round), input, dispatch)
-}
-
-/** Starts the runs of orders whose process died between the insert and the start. */
+/** Starts the runs of orders whose process died between the write and the start. */
 export async function startForgotten(deps: IntakeDeps): Promise<void> {
   const { pool, engine, log } = deps
   const rows = await findUnstarted(pool, unstartedAfterMs, sweepBatch)
-  const states = await engine.statuses(rows.map((row) => runIdOf(row.orderId, row.round)))
+  const states = await engine.statuses(rows.map(runIdOf))
   for (const row of rows) {
     // Most of them wait in the queue, or for the end of their first step.
-    if (states.has(runIdOf(row.orderId, row.round))) continue
+    if (states.has(runIdOf(row))) continue
     await startRun(deps, row, 'queued')
     log.warn({ orderId: row.orderId }, 'started an order that was taken in but not started')
   }

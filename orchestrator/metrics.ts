@@ -9,6 +9,7 @@ export function createOrderMetrics(metrics: Metrics) {
     ]),
     inFlight: metrics.gauge('orders_in_flight', 'Orders that run in this process', []),
     queued: metrics.gauge('orders_queued', 'Orders that wait in the queue, all replicas', []),
+    stuck: metrics.gauge('orders_stuck', 'Orders that wait for a resume, all replicas', []),
     recoveries: metrics.counter(
       'workflow_recoveries_total',
       'Runs taken over from processes that died',

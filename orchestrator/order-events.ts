@@ -8,7 +8,15 @@ import { storableJson } from './storable.ts'
 
 export const channel = 'order_event'
 
-export type EventType = 'step_started' | 'step_finished' | 'order_finished'
+export type EventType =
+  | 'step_started'
+  | 'step_finished'
+  | 'order_finished'
+  // A person's doing: each begins another round or run, or ends a held order.
+  | 'order_approved'
+  | 'order_edited'
+  | 'order_resumed'
+  | 'order_dismissed'
 
 export interface OrderEvent {
   readonly seq: number
@@ -60,7 +68,8 @@ export async function appendEvents(
 ): Promise<Appended> {
   const appended = await db.query<{ phase: Phase; written: number }>(
     `with numbered as (
-       update customer_order set event_seq = event_seq + cardinality($3::text[])
+       update customer_order
+          set event_seq = event_seq + cardinality($3::text[]), is_started = true
         where order_id = $1
        returning event_seq - cardinality($3::text[]) as before, phase
      ), written as (
@@ -88,15 +97,24 @@ export async function appendEvents(
   return { phase: row.phase, isNew: row.written === events.length }
 }
 
-/** The report of one step that ended, by the key of its event. */
-export async function readStepReport(db: Db, orderId: string, key: string): Promise<StepReport> {
+/** The report of one step that ended, by the key of its event; undefined when it has not. */
+export async function findStepReport(
+  db: Db,
+  orderId: string,
+  key: string,
+): Promise<StepReport | undefined> {
   const found = await db.query<{ data: StepReport }>(
     `select data from order_event where order_id = $1 and event_key = $2`,
     [orderId, key],
   )
-  const row = found.rows[0]
-  if (row === undefined) throw new Error(`No event ${key} of order ${orderId}`)
-  return row.data
+  return found.rows[0]?.data
+}
+
+/** Like `findStepReport`, of a step that is known to have ended. */
+export async function readStepReport(db: Db, orderId: string, key: string): Promise<StepReport> {
+  const report = await findStepReport(db, orderId, key)
+  if (report === undefined) throw new Error(`No event ${key} of order ${orderId}`)
+  return report
 }
 
 /** Events after `afterSeq`, oldest first. */

@@ -66,7 +66,8 @@ export function hashOf(request: OrderRequest): string {
   return createHash('sha256').update(canonical(request)).digest('hex')
 }
 
-function canonical(value: unknown): string {
+/** The same value gives the same JSON, however it was laid out. */
+export function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
@@ -99,11 +100,25 @@ const pointerOf = (path: readonly PropertyKey[]): string =>
     .map((part) => `/${String(part).slice(0, 64).replaceAll('~', '~0').replaceAll('/', '~1')}`)
     .join('')
 
-function invalidOrder(errors: readonly FieldError[]) {
+/**
+ * Checks a small body of another route.
+ *
+ * @throws invalid `invalid_body` with `errors: [{pointer, message}]`.
+ */
+export function parseBody<S extends z.ZodObject>(schema: S, body: unknown): z.output<S> {
+  const parsed = schema.safeParse(body)
+  if (parsed.success) return parsed.data
+  throw invalidFields('invalid_body', 'The body', parsed.error.issues.flatMap(toErrors))
+}
+
+const invalidOrder = (errors: readonly FieldError[]) =>
+  invalidFields('invalid_order', 'The order', errors)
+
+function invalidFields(code: string, what: string, errors: readonly FieldError[]) {
   const [first] = errors
   const at = first?.pointer === '' ? 'the body' : first?.pointer
-  return invalid('invalid_order', `The order is not valid at ${at}: ${first?.message}`, {
-    next: 'Correct the fields named in `errors` and send the order again.',
+  return invalid(code, `${what} is not valid at ${at}: ${first?.message}`, {
+    next: 'Correct the fields named in `errors` and send it again.',
     details: { errors: errors.slice(0, errorsMax) },
   })
 }

@@ -1,11 +1,12 @@
 /** The orchestrator's row of an order: intake, pivot, outcome. */
 import type { Db } from '../platform/db.ts'
 import { AppError, missing } from '../platform/errors.ts'
+import type { Approval } from './approval.ts'
 import type { OrderRequest } from './order-request.ts'
 import type { Outcome, OutcomeSummary } from './outcome.ts'
 import { storableJson } from './storable.ts'
 
-export type Phase = 'open' | 'committed' | 'cancelling' | 'closed'
+export type Phase = 'open' | 'committed' | 'ending' | 'cancelling' | 'closed'
 
 export interface OrderRow {
   readonly orderId: string
@@ -18,13 +19,19 @@ export interface OrderRow {
   readonly status: Outcome | 'running'
   readonly code: string | null
   readonly summary: OutcomeSummary | null
+  /** How often this round was sent on after it was stuck. */
+  readonly resumes: number
+  /** What a person approved for this round. */
+  readonly approval: Approval | null
   readonly createdAt: Date
+  /** When the present run was asked for. */
+  readonly requestedAt: Date
   readonly finishedAt: Date | null
 }
 
 const columns = `order_id as "orderId", client_id as "clientId", request, label_key as "labelKey",
-  trace_id as "traceId", round, phase, status, code, summary, created_at as "createdAt",
-  finished_at as "finishedAt"`
+  trace_id as "traceId", round, phase, status, code, summary, resumes, approval,
+  created_at as "createdAt", requested_at as "requestedAt", finished_at as "finishedAt"`
 
 export interface Intake {
   readonly orderId: string
@@ -146,14 +153,32 @@ export async function listOrders(db: Db, query: OrderQuery): Promise<ListedOrder
 }
 
 /**
- * The pivot, and the end of a run that does not get there: from here on a cancel comes too late.
- * True when the run goes on as it decided, also on a repeat; false when a cancel came first.
+ * The pivot: from here on only forward, and a cancel comes too late. True when the run goes on as it
+ * decided, also on a repeat; false when a cancel came first.
  */
-export async function commitOrder(db: Db, orderId: string, round: number): Promise<boolean> {
+export function commitOrder(db: Db, orderId: string, round: number): Promise<boolean> {
+  return move(db, orderId, round, 'committed', ['open', 'committed'])
+}
+
+/**
+ * The end of a run that undoes what it did: a cancel comes too late here as well. It may come after
+ * the pivot, when the carrier refused the label for good. True and false as at the pivot.
+ */
+export function beginEnding(db: Db, orderId: string, round: number): Promise<boolean> {
+  return move(db, orderId, round, 'ending', ['open', 'committed', 'ending'])
+}
+
+async function move(
+  db: Db,
+  orderId: string,
+  round: number,
+  to: Phase,
+  from: readonly Phase[],
+): Promise<boolean> {
   const moved = await db.query(
-    `update customer_order set phase = 'committed'
-      where order_id = $1 and round = $2 and phase in ('open', 'committed')`,
-    [orderId, round],
+    `update customer_order set phase = $3
+      where order_id = $1 and round = $2 and phase = any($4)`,
+    [orderId, round, to, from],
   )
   return moved.rowCount === 1
 }
@@ -177,33 +202,37 @@ export async function requestCancel(db: Db, orderId: string): Promise<void> {
   })
 }
 
-/** Records the outcome of a round, once: the first one stands. */
+/**
+ * Records the outcome of a round, once: the first one stands. `resume` is that of the run that ends:
+ * a run from before the last resume ends nothing any more.
+ */
 export async function finishOrder(
   db: Db,
   orderId: string,
   round: number,
   end: { outcome: Outcome; code: string | null; summary: OutcomeSummary },
+  resume = 0,
 ): Promise<void> {
   // A stuck order keeps its phase: it can be resumed from there.
   await db.query(
     `update customer_order
         set status = $3, code = $4, summary = $5, finished_at = now(),
             phase = case when $3 = 'stuck' then phase else 'closed' end
-      where order_id = $1 and round = $2 and status = 'running'`,
-    [orderId, round, end.outcome, end.code, storableJson(end.summary)],
+      where order_id = $1 and round = $2 and resumes = $6 and status = 'running'`,
+    [orderId, round, end.outcome, end.code, storableJson(end.summary), resume],
   )
 }
 
 /**
- * Orders taken in a while ago of which nothing was heard since: the process died between the
- * insert and the start of the run.
+ * Orders whose run was asked for a while ago and of which nothing was heard since: the process died
+ * between the write and the start of the run.
  */
 export async function findUnstarted(db: Db, olderThanMs: number, limit: number) {
   const found = await db.query<OrderRow>(
     `select ${columns} from customer_order
-      where status = 'running' and event_seq = 0
-        and created_at < now() - make_interval(secs => $1)
-      order by created_at
+      where status = 'running' and not is_started
+        and requested_at < now() - make_interval(secs => $1)
+      order by requested_at
       limit $2`,
     [olderThanMs / 1_000, limit],
   )
@@ -214,12 +243,20 @@ export async function findUnstarted(db: Db, olderThanMs: number, limit: number) 
 export async function findRunning(db: Db, olderThanMs: number, limit: number): Promise<OrderRow[]> {
   const found = await db.query<OrderRow>(
     `select ${columns} from customer_order
-      where status = 'running' and created_at < now() - make_interval(secs => $1)
-      order by created_at
+      where status = 'running' and requested_at < now() - make_interval(secs => $1)
+      order by requested_at
       limit $2`,
     [olderThanMs / 1_000, limit],
   )
   return found.rows
+}
+
+/** Orders that wait for a resume. */
+export async function countStuck(db: Db): Promise<number> {
+  const counted = await db.query<{ n: number }>(
+    `select count(*) as n from customer_order where status = 'stuck'`,
+  )
+  return counted.rows[0]?.n ?? 0
 }
 
 function noSuchOrder(orderId: string): never {

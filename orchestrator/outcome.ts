@@ -13,7 +13,7 @@ export interface Warning {
 }
 
 export interface Decision {
-  readonly by: 'rules' | 'agent' | 'client'
+  readonly by: 'rules' | 'agent' | 'client' | 'person'
   readonly outcome: Outcome
   readonly reasons: readonly string[]
 }
@@ -27,6 +27,15 @@ export interface OutcomeSummary {
   readonly warnings: readonly Warning[]
   readonly backorder?: { readonly lines: readonly z.infer<typeof checkedLine>[] }
   readonly label?: z.infer<typeof label>
+  /** How the round was to end, of one that could not be undone: a resume ends it so. */
+  readonly wanted?: StoredEnding
+}
+
+/** An outcome with all that is said of it, as it is kept for later. */
+export interface StoredEnding {
+  readonly outcome: Outcome
+  readonly code: string | null
+  readonly summary: OutcomeSummary
 }
 
 /**
@@ -49,6 +58,8 @@ export const outcomeCodes = {
   decided_hold: 'the last decision was to hold the order',
   decided_cancel: 'the last decision was to cancel the order',
   cancelled_by_client: 'the client cancelled the order in time',
+  rejected_by_person: 'a person rejected the held order',
+  approval_stale: 'prices, total or address were no longer those that a person approved',
   order_closed: 'this round was closed at the order service before',
   order_changed: 'this round was opened before with other content',
   reservation_released: 'the reservation of this round was released before',
@@ -82,6 +93,7 @@ const precedence = [
   'too_heavy',
   'no_service',
   'address_refused',
+  'rate_changed',
   'agent_review',
 ]
 const outcomeOrder = ['rejected', 'backordered', 'held']

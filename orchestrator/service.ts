@@ -26,21 +26,19 @@ import { createHttpProcess, settled } from '../platform/service.ts'
 import { type Authenticate, authenticateByToken, authenticateLocally } from './caller.ts'
 import { DbosEngine } from './engine/dbos-engine.ts'
 import { endFailedRuns } from './failed-runs.ts'
-import { Flights, startForgotten } from './intake.ts'
+import { Flights } from './flights.ts'
+import { startForgotten } from './intake.ts'
 import { createIssuer, type Issuer, readEncryptionKey } from './issuer.ts'
 import { createOrderMetrics } from './metrics.ts'
+import { countStuck } from './order-store.ts'
 import { OrderWatch } from './order-watch.ts'
+import { approvalRoutes } from './routes/approvals.ts'
 import { labelRoute } from './routes/labels.ts'
 import { orchestrateRoute } from './routes/orchestrate.ts'
 import { orderEventsRoute } from './routes/order-events.ts'
 import { orderRoutes } from './routes/orders.ts'
-import {
-  createFulfillOrder,
-  type FlowDeps,
-  type FlowInput,
-  fulfillOrderName,
-  type RunRules,
-} from './workflows/fulfill-order.ts'
+import { registerRuns } from './runs.ts'
+import type { FlowDeps, RunRules } from './workflows/fulfill-order.ts'
 
 export const orchestratorConfig = claudeConfig
   .extend(processConfig.shape)
@@ -103,16 +101,14 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
     orderMetrics.orders.inc({ outcome })
     orderMetrics.duration.observe({ outcome }, (Date.now() - acceptedAtMs) / 1_000)
   }
-  const flow = createFulfillOrder({
+  const flowDeps = {
     ...services,
     ...flowSettings(config, log, metrics, model),
     pool,
     log,
     onEnd,
-  })
-  engine.register<FlowInput>(fulfillOrderName, (context, input) =>
-    flights.during((leave) => flow(context, input, leave)),
-  )
+  }
+  registerRuns(engine, flights, flowDeps)
   const watch = new OrderWatch(config.DATABASE_URL, log)
   await watch.start()
   await engine.launch()
@@ -125,7 +121,7 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
     watch,
     engine,
     flights,
-    fulfillment: services.fulfillment,
+    ...services,
     inFlightMax: config.IN_FLIGHT_MAX,
     queueMax: config.QUEUE_MAX,
     rules: runRules(config),
@@ -137,6 +133,7 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
   orchestrateRoute(http.app, deps)
   orderRoutes(http.app, deps)
   orderEventsRoute(http.app, deps)
+  approvalRoutes(http.app, deps)
   labelRoute(http.app, deps)
   await http.app.listen({ host: config.HOST, port: config.PORT })
 
@@ -145,8 +142,11 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
     Promise.all([startForgotten(deps), endFailedRuns({ ...deps, onEnd })]).catch((error: unknown) =>
       log.warn({ err: error }, 'sweep failed'),
     )
-    engine.queued().then(
-      (queued) => orderMetrics.queued.set(queued),
+    Promise.all([engine.queued(), countStuck(pool)]).then(
+      ([queued, stuck]) => {
+        orderMetrics.queued.set(queued)
+        orderMetrics.stuck.set(stuck)
+      },
       () => {},
     )
   }, sweepMs)

@@ -2,18 +2,17 @@
 
 import type { Pool } from '../../platform/db.ts'
 import type { Log } from '../../platform/log.ts'
-import type { McpCaller } from '../../platform/mcp-client.ts'
 import type { AnswerSettings } from '../answer.ts'
+import type { ApprovalDeps } from '../approval.ts'
 import type { Authenticate } from '../caller.ts'
 import type { OrderWatch } from '../order-watch.ts'
 
-export interface RouteDeps {
+export interface RouteDeps extends ApprovalDeps {
   readonly pool: Pool
   readonly log: Log
   readonly watch: OrderWatch
   readonly authenticate: Authenticate
   readonly answers: AnswerSettings
-  readonly fulfillment: McpCaller
   /** Aborts when the process begins to stop: who waits is answered with what is known. */
   readonly draining: AbortSignal
 }

@@ -5,7 +5,7 @@ import { assertMayTouch } from '../caller.ts'
 import { type OrderEvent, readEvents } from '../order-events.ts'
 import { readOrder } from '../order-store.ts'
 import type { RouteDeps } from './deps.ts'
-import { orderIdOf } from './orders.ts'
+import { orderIdOf } from './request-parts.ts'
 
 const batchMax = 100
 const keepAliveMs = 15_000
@@ -51,7 +51,8 @@ async function streamEvents(
           raw.write(format(event))
           seen = event.seq
         }
-        if (events.some((event) => event.type === 'order_finished')) return true
+        // A round that ended may be followed by another, or by a run that was sent on.
+        if (events.at(-1)?.type === 'order_finished') return true
         if (events.length < batchMax) break
       }
       return hasEnded || undefined

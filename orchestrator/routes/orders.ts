@@ -1,12 +1,18 @@
 /** `GET /orders`, `GET /orders/:id`, `POST /orders/:id/cancel`. */
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { invalid } from '../../platform/errors.ts'
+import { invalid, toWire } from '../../platform/errors.ts'
 import { buildAnswer } from '../answer.ts'
+import { offerApproval } from '../approval.ts'
 import { assertMayTouch, type Caller } from '../caller.ts'
-import { listOrders, readOrder, requestCancel } from '../order-store.ts'
+import type { IntakeDeps } from '../intake.ts'
+import { listOrders, type OrderRow, readOrder, requestCancel } from '../order-store.ts'
 import { outcomes } from '../outcome.ts'
+import { endByError } from '../workflows/endings.ts'
+import { cancelledByClient } from '../workflows/order-run.ts'
+import { dismiss } from './approvals.ts'
 import type { RouteDeps } from './deps.ts'
+import { acceptEmptyBody, orderIdOf } from './request-parts.ts'
 
 const pageMax = 100
 const pageDefault = 20
@@ -18,7 +24,7 @@ const query = z.strictObject({
 })
 const cursorContent = z.object({ createdAt: z.iso.datetime({ precision: 6 }), orderId: z.uuid() })
 
-export function orderRoutes(app: FastifyInstance, deps: RouteDeps): void {
+export function orderRoutes(app: FastifyInstance, deps: RouteDeps & IntakeDeps): void {
   app.get('/orders', async (request) => {
     const caller = await deps.authenticate(request, 'orders:read')
     const parsed = query.safeParse(request.query)
@@ -38,41 +44,39 @@ export function orderRoutes(app: FastifyInstance, deps: RouteDeps): void {
     const caller = await deps.authenticate(request, 'orders:read')
     const row = await readOrder(deps.pool, orderIdOf(request.params))
     assertMayTouch(caller, row, 'orders:read:all')
-    return buildAnswer(deps.pool, row, deps.answers)
+    const answer = await buildAnswer(deps.pool, row, deps.answers)
+    if (row.status !== 'held') return answer
+    return { ...answer, approval: await offerApproval(deps, row) }
   })
 
   app.register(async (scope) => cancelRoute(scope, deps))
 }
 
 /** In a scope of its own, because only here an empty body is as good as none. */
-function cancelRoute(app: FastifyInstance, deps: RouteDeps): void {
-  // Common clients say application/json on every POST, also without a body.
-  const parseJson = app.getDefaultJsonParser('error', 'error')
-  app.removeContentTypeParser('application/json')
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) =>
-    body === '' ? done(null, undefined) : parseJson(request, String(body), done),
-  )
+function cancelRoute(app: FastifyInstance, deps: RouteDeps & IntakeDeps): void {
+  acceptEmptyBody(app)
 
   app.post<{ Params: { id: string } }>('/orders/:id/cancel', async (request, reply) => {
     const caller = await deps.authenticate(request, 'orders:cancel')
     const orderId = orderIdOf(request.params)
-    assertMayTouch(caller, await readOrder(deps.pool, orderId), 'orders:cancel:all')
-    await requestCancel(deps.pool, orderId)
-    const row = await readOrder(deps.pool, orderId)
+    const known = await readOrder(deps.pool, orderId)
+    assertMayTouch(caller, known, 'orders:cancel:all')
+    const row =
+      known.status === 'held'
+        ? await dismiss(deps, known, { by: caller.clientId }, byClient, 'cancelling')
+        : await cancelRunning(deps, orderId)
     return reply.code(202).send(await buildAnswer(deps.pool, row, deps.answers))
   })
 }
 
-const mayReadAll = (caller: Caller) => caller.scopes.has('orders:read:all')
-
-/** @throws invalid `invalid_order_id`, so that nothing but a UUID reaches a query. */
-export function orderIdOf(params: { id: string }): string {
-  const parsed = z.uuid().safeParse(params.id)
-  if (parsed.success) return parsed.data.toLowerCase()
-  throw invalid('invalid_order_id', 'An order id is a UUID', {
-    next: 'Use the orderId of the answer to POST /orchestrate.',
-  })
+async function cancelRunning({ pool }: RouteDeps, orderId: string): Promise<OrderRow> {
+  await requestCancel(pool, orderId)
+  return readOrder(pool, orderId)
 }
+
+const byClient = endByError(toWire(cancelledByClient()))
+
+const mayReadAll = (caller: Caller) => caller.scopes.has('orders:read:all')
 
 const encodeCursor = ({ createdAt, orderId }: { createdAt: string; orderId: string }) =>
   Buffer.from(JSON.stringify({ createdAt, orderId })).toString('base64url')

@@ -35,23 +35,27 @@ export function sameLines(a: readonly Line[], b: readonly Line[]): boolean {
 
 export interface FinalDecision {
   readonly decision: 'ship' | 'hold' | 'cancel'
-  readonly by: 'agent' | 'rules'
+  readonly by: 'agent' | 'rules' | 'person'
   readonly reasons: readonly string[]
 }
 
 /**
- * What happens: a failed check holds the order whatever the agent says; an agent that refused the
+ * What happens: a failed check holds the order whatever an agent or a person says; an agent that refused the
  * task holds it too; without a verdict the rules ship what they accepted.
  */
 export function finalDecision(
   checks: Checks,
-  agent: { verdict: DecideVerdict } | { failure: { code: string; message: string } },
+  agent:
+    | { verdict: DecideVerdict }
+    | { failure: { code: string; message: string } }
+    | { approved: FinalDecision },
 ): FinalDecision {
   const failed = Object.entries(checks).filter(([, ok]) => !ok)
   if (failed.length > 0) {
     const names = failed.map(([name]) => name).join(', ')
     return { decision: 'hold', by: 'rules', reasons: [`Checks failed: ${names}`] }
   }
+  if ('approved' in agent) return agent.approved
   if ('verdict' in agent) {
     const { decision, reasons, summary } = agent.verdict
     return { decision, by: 'agent', reasons: clipReasons([summary, ...reasons]) }

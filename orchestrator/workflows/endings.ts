@@ -5,7 +5,7 @@ import { toWire, type WireError } from '../../platform/errors.ts'
 import type { checkedLine } from '../../services/inventory/contract.ts'
 import { closeOrder } from '../../services/order/contract.ts'
 import { appendEvents, type StepReport } from '../order-events.ts'
-import { commitOrder, finishOrder } from '../order-store.ts'
+import { beginEnding, finishOrder } from '../order-store.ts'
 import {
   type Decision,
   isOutcomeCode,
@@ -13,18 +13,22 @@ import {
   type Outcome,
   type OutcomeCode,
   type OutcomeSummary,
+  type StoredEnding,
   type Warning,
 } from '../outcome.ts'
 import { storable } from '../storable.ts'
 import type { Calls } from './calls.ts'
 import type { FinalDecision } from './decide-rules.ts'
 import { type Knowledge, shortageOf } from './facts.ts'
-import { cancelledByClient, type OrderKey, type OrderRun, type RunDeps } from './order-run.ts'
+import {
+  cancelledByClient,
+  eventPrefix,
+  type OrderKey,
+  type OrderRun,
+  type RunDeps,
+} from './order-run.ts'
 
-export interface Ending {
-  readonly outcome: Outcome
-  readonly code: string | null
-  readonly summary: OutcomeSummary
+export interface Ending extends StoredEnding {
   /** Whether what was done is undone first. */
   readonly undo: boolean
 }
@@ -166,7 +170,8 @@ const told = (known: Knowledge): Pick<OutcomeSummary, 'findings' | 'warnings'> =
   warnings: warningsOf(known),
 })
 
-function warningsOf({ opened, proposals }: Knowledge): Warning[] {
+function warningsOf({ opened, proposals, warnings }: Knowledge): Warning[] {
+  if (warnings !== undefined) return [...warnings]
   const byCode = opened?.noteSuspicious ?? false
   const byAgent = proposals?.validation?.noteContainsInstructions ?? false
   if (!byCode && !byAgent) return []
@@ -179,21 +184,22 @@ export async function recordEnding(
   pool: Pool,
   key: OrderKey,
   ending: Ending,
-  untold?: StepReport,
+  { untold, resume = 0 }: { untold?: StepReport | undefined; resume?: number } = {},
 ): Promise<void> {
   const { outcome, code, summary } = ending
+  const prefix = eventPrefix(key.round, resume)
   const finished = {
-    key: `${key.round}:order_finished`,
+    key: `${prefix}:order_finished`,
     type: 'order_finished' as const,
     data: { status: outcome, code },
   }
   const owed =
     untold === undefined
       ? []
-      : [{ key: `${key.round}:${untold.name}`, type: 'step_finished' as const, data: untold }]
+      : [{ key: `${prefix}:${untold.name}`, type: 'step_finished' as const, data: untold }]
   // Together: who sees the outcome must find the event that tells of it.
   await inTransaction(pool, async (tx) => {
-    await finishOrder(tx, key.orderId, key.round, { outcome, code, summary })
+    await finishOrder(tx, key.orderId, key.round, { outcome, code, summary }, resume)
     await appendEvents(tx, key, [...owed, finished])
   })
 }
@@ -210,7 +216,7 @@ async function againstCancel(
   known: Knowledge,
 ): Promise<Ending> {
   if (!wanted.undo || wanted.code === cancelledByClient().code) return wanted
-  const isFirst = await run.record('end', () => commitOrder(deps.pool, orderId, round))
+  const isFirst = await run.record('end', () => beginEnding(deps.pool, orderId, round))
   return isFirst ? wanted : endByError(toWire(cancelledByClient()), known)
 }
 
@@ -236,9 +242,9 @@ export async function finishRun(
 ): Promise<void> {
   const decided = await againstCancel(run, deps, key, wanted, known)
   const failed = decided.undo ? await run.compensate() : undefined
-  const ending = failed === undefined ? decided : undoFailed(failed, known)
+  const ending = failed === undefined ? decided : undoFailed(failed, decided, known)
   const record = async () => {
-    await recordEnding(deps.pool, key, ending, run.untold)
+    await recordEnding(deps.pool, key, ending, run)
     deps.onEnd(ending)
   }
   const recordFirst = async () => {
@@ -265,7 +271,13 @@ export async function finishRun(
   deps.log.error(fields, 'the order service does not know how the order ended')
 }
 
-const undoFailed = (error: WireError, known: Knowledge): Ending => ({
-  ...endStuck(error, known),
-  code: 'undo_failed' satisfies OutcomeCode,
-})
+/** A resume undoes again, and then ends the round as it was to end. */
+function undoFailed(error: WireError, decided: Ending, known: Knowledge): Ending {
+  const { outcome, code, summary } = decided
+  const stuck = endStuck(error, known)
+  return {
+    ...stuck,
+    code: 'undo_failed' satisfies OutcomeCode,
+    summary: { ...stuck.summary, wanted: { outcome, code, summary } },
+  }
+}

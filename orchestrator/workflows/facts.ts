@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import type { label, proposeShipment } from '../../services/fulfillment/contract.ts'
 import type { checkInventory } from '../../services/inventory/contract.ts'
 import type { address, Finding, openedOrder, validateOrder } from '../../services/order/contract.ts'
+import type { Warning } from '../outcome.ts'
 import { type Checks, sameLines } from './decide-rules.ts'
 
 export type Opened = z.output<typeof openedOrder>
@@ -24,6 +25,8 @@ export interface Knowledge {
   proposals?: Proposals
   /** Of rules and agents, in the order in which they were found. */
   findings: readonly Finding[]
+  /** Of an earlier run of this round: what was said then is said again. */
+  warnings?: readonly Warning[]
   /** Bought and not voided. */
   label?: z.output<typeof label>
 }

@@ -17,22 +17,14 @@ import * as fulfillment from '../../services/fulfillment/contract.ts'
 import * as inventory from '../../services/inventory/contract.ts'
 import * as order from '../../services/order/contract.ts'
 import { decide, makePlan, type PreparedDecision, prepareDecision } from '../agents.ts'
+import type { Approval } from '../approval.ts'
 import type { Workflow } from '../engine/seam.ts'
 import type { StepReport } from '../order-events.ts'
 import type { OrderRequest } from '../order-request.ts'
-import { commitOrder } from '../order-store.ts'
 import { leadingFinding } from '../outcome.ts'
+import { runApprovedRound } from './approved-round.ts'
 import { type Calls, createCalls } from './calls.ts'
-import type { FinalDecision } from './decide-rules.ts'
-import {
-  type Ending,
-  endByDecision,
-  endByError,
-  endByFindings,
-  endFulfilled,
-  endStuck,
-  finishRun,
-} from './endings.ts'
+import { type Ending, endByDecision, endByError, endByFindings, finishRun } from './endings.ts'
 import {
   checksOf,
   dayOf,
@@ -45,9 +37,7 @@ import {
   stockFactsOf,
 } from './facts.ts'
 import {
-  cancelledByClient,
   failureOf,
-  type OrderKey,
   OrderRun,
   type Patience,
   type RunDeps,
@@ -55,6 +45,7 @@ import {
   unwrap,
 } from './order-run.ts'
 import { needsPlan, type Planning } from './plan-rules.ts'
+import { commitAndShip } from './ship.ts'
 
 export interface FlowDeps extends RunDeps {
   readonly order: McpCaller
@@ -93,11 +84,12 @@ export interface FlowInput {
   readonly traceId: string
   readonly acceptedAtMs: number
   readonly rules: RunRules
+  /** Of a round that a person approved: it runs exactly that. */
+  readonly approval?: Approval
 }
 
 /** The workflow's name in the engine: never rename it while runs are open. */
 export const fulfillOrderName = 'fulfill_order'
-export const runIdOf = (orderId: string, round: number) => `${orderId}:${round}`
 
 export function createFulfillOrder(deps: FlowDeps): FulfillOrder {
   return async (context, input, onRecorded = () => {}) => {
@@ -123,6 +115,9 @@ async function toEnding(
   const { orderId, round, request } = input
   const key = { orderId, round }
   const today = dayOf(input.acceptedAtMs)
+  if (input.approval !== undefined) {
+    return runApprovedRound(run, deps, calls, input, input.approval, known)
+  }
 
   // Code checks before any agent: what rules reject or stock does not cover costs no model tokens.
   const [opening, looking] = await run.together('open', [
@@ -207,13 +202,7 @@ async function toEnding(
   run.tellAtEnd(undefined)
   if (decision.decision !== 'ship') return endByDecision(decision, known)
 
-  // The pivot: whoever comes second, this or a cancel, finds the row taken.
-  const forward = await run.record('pivot', () => commitOrder(deps.pool, orderId, round))
-  if (!forward) return endByError(failureOf(cancelledByClient()), known)
-
-  return ship(run, calls, key, decision, known).catch((cause: unknown) =>
-    endStuck(failureOf(cause), known),
-  )
+  return commitAndShip(run, deps.pool, calls, key, decision, known)
 }
 
 interface Proposed {
@@ -266,26 +255,6 @@ async function propose(
     prepared: resultOf('prepare_decision') as PreparedDecision | null,
     failed: outcomes.find((outcome) => !outcome.ok)?.error,
   }
-}
-
-/** After the pivot: only forward, but for a label that the carrier refuses for good. */
-async function ship(
-  run: OrderRun,
-  calls: Calls,
-  key: OrderKey,
-  decision: FinalDecision,
-  known: Knowledge,
-): Promise<Ending> {
-  run.pushUndo(calls.toCarrier('fulfillment', fulfillment.voidLabel, key))
-  const bought = await run.persist(calls.toCarrier('fulfillment', fulfillment.generateLabel, key))
-  if (!bought.ok) {
-    const refused = bought.error.kind === 'rejected'
-    return refused ? endByError(bought.error, known) : endStuck(bought.error, known)
-  }
-  known.label = bought.value.label
-  const committed = await run.persist(calls.to('inventory', inventory.commitStock, key))
-  if (!committed.ok) return endStuck(committed.error, known)
-  return endFulfilled(decision, bought.value.label, known)
 }
 
 /** On an order that ends before it is decided, what preparing the decision used is told by itself. */

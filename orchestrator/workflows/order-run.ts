@@ -29,6 +29,10 @@ export interface OrderKey {
   readonly round: number
 }
 
+/** Before the keys of a run's events: a resumed run tells its steps anew. */
+export const eventPrefix = (round: number, resume: number): string =>
+  resume === 0 ? String(round) : `${round}.${resume}`
+
 /** One durable unit: where it goes, and the call itself. */
 export interface OrderStep<T> {
   readonly name: string
@@ -59,15 +63,24 @@ export class OrderRun {
   readonly #deps: RunDeps
   readonly #key: OrderKey
   readonly #patience: Patience
+  /** Which run of its round this is: 0, then one more for each resume. */
+  readonly resume: number
   readonly #undo: OrderStep<unknown>[] = []
   #phase: Phase = 'open'
   #untold: StepReport | undefined
 
-  constructor(context: WorkflowContext, deps: RunDeps, key: OrderKey, patience: Patience) {
+  constructor(
+    context: WorkflowContext,
+    deps: RunDeps,
+    key: OrderKey,
+    patience: Patience,
+    resume = 0,
+  ) {
     this.#context = context
     this.#deps = deps
     this.#key = key
     this.#patience = patience
+    this.resume = resume
   }
 
   /** Registers the reverse of an effect. Call it before the effect: a timeout does not say. */
@@ -233,7 +246,7 @@ export class OrderRun {
   }
 
   #eventKey(type: NewEvent['type'], key: string): string {
-    return `${this.#key.round}:${key}:${type}`
+    return `${eventPrefix(this.#key.round, this.resume)}:${key}:${type}`
   }
 
   #logFailure(step: string, error: AppError, attempt: number): void {

@@ -1,7 +1,8 @@
 /**
  * The fulfillment service's only door: from a priced order to a carrier's label.
  *
- * Codes as findings of a proposal: `too_heavy`, `no_service`, `address_refused`. As errors:
+ * Codes as findings of a proposal: `too_heavy`, `no_service`, `address_refused`, `rate_changed` (of
+ * a pinned offer). As errors:
  * `no_proposal`, `label_voided` (an undo came first: a late proposal or label is refused),
  * `shipment_changed` (another content was proposed under this key), `address_refused`,
  * `no_service`, `rate_changed` (the carrier's price rose above the stored proposal), `no_shipment`.
@@ -34,6 +35,9 @@ export const offer = z.object({
   meetsShipBy: z.boolean().nullable(),
 })
 
+/** One service at the most it may cost, in US cents. */
+export const pinnedOffer = offer.pick({ carrier: true, service: true, priceCents: true })
+
 export const proposeShipment = defineTool({
   name: 'propose_shipment',
   description:
@@ -52,6 +56,8 @@ export const proposeShipment = defineTool({
     shipTo: address,
     shipBy: z.string().nullable(),
     serviceLevel,
+    /** What a person approved: exactly this service at no more than this price, no agent is asked. */
+    pinned: pinnedOffer.optional(),
   }),
   output: z.object({
     by: judgedBy,
@@ -68,6 +74,32 @@ export const proposeShipment = defineTool({
     agentFailure: agentFailure.optional(),
     /** Null when rules had settled the question and no agent was asked. */
     agent: agentRecord.nullable(),
+  }),
+})
+
+export const quoteShipment = defineTool({
+  name: 'quote_shipment',
+  description:
+    'Say which service rules would choose for a parcel now, and what speaks against it: weight, ' +
+    'address, no service. Use it to show a person what a round would cost before it is begun. It ' +
+    'asks the carrier for rates, spends nothing, stores nothing and asks no agent. Repeating the ' +
+    'call asks the carrier again.',
+  version: 1,
+  scope: 'fulfillment:read',
+  bound: 'order',
+  annotations: { ...readsOnly, openWorldHint: true },
+  input: z.object({
+    orderId,
+    lines: z.array(pricedLine).min(1).max(100),
+    shipTo: address,
+    shipBy: z.string().nullable(),
+    serviceLevel,
+  }),
+  output: z.object({
+    proposal: offer.nullable(),
+    international: z.boolean(),
+    weightGrams: z.int(),
+    findings: z.array(finding),
   }),
 })
 

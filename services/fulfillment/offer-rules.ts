@@ -3,6 +3,7 @@
  * agent may choose among the offers; these rules check its choice and choose where it gives none.
  */
 import { rejected } from '../../platform/errors.ts'
+import type { Finding } from '../order/contract.ts'
 import type { Offer, ServiceLevel } from './shipment-rules.ts'
 
 /** A price that the carrier quotes or sells at; `id` is null in a quote. */
@@ -102,6 +103,27 @@ export function checkChoice(
     return instead(`The agent named a service that misses ${shipBy}.`)
   }
   return { offer: chosen, why: [] }
+}
+
+/** The offer that a person approved, if it costs no more than approved; else what stands against it. */
+export function takePinned(
+  offers: readonly Offer[],
+  pinned: { readonly carrier: string; readonly service: string; readonly priceCents: number },
+): { proposal: Offer | null; findings: Finding[]; reasons: string[] } {
+  const { carrier, service, priceCents } = pinned
+  const [offer] = offers
+    .filter((o) => o.carrier === carrier && o.service === service && o.priceCents <= priceCents)
+    .toSorted(byPrice)
+  if (offer !== undefined) {
+    return { proposal: offer, findings: [], reasons: ['As a person approved it.'] }
+  }
+  const changed: Finding = {
+    code: 'rate_changed',
+    outcome: 'held',
+    message: `${carrier} ${service} is not offered any more at the approved price`,
+    next: 'Read the order again and approve what it shows now.',
+  }
+  return { proposal: null, findings: [changed], reasons: [] }
 }
 
 const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()

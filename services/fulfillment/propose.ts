@@ -8,7 +8,7 @@ import type { Pool } from '../../platform/db.ts'
 import { clipReasons } from '../../platform/tool.ts'
 import type { ShipmentAgent, ShipmentVerdict } from './agent.ts'
 import type { CarrierClient } from './carrier-client.ts'
-import { type Choice, checkChoice, chooseByRules, offerOf } from './offer-rules.ts'
+import { type Choice, checkChoice, chooseByRules, offerOf, takePinned } from './offer-rules.ts'
 import { findProposal, type ShipmentKey, storeProposal } from './proposal-store.ts'
 import {
   findingsBeforeQuote,
@@ -48,17 +48,52 @@ export async function proposeShipment(
   return storeProposal(deps.pool, key, request, await judge(deps, key, request, signal))
 }
 
+/** The proposal of rules for a parcel as of now. Stores nothing, spends nothing, asks no agent. */
+export async function quoteShipment(
+  deps: Pick<ProposeDeps, 'carrier' | 'limitGrams' | 'boxGrams'>,
+  request: ShipmentRequest,
+  signal: AbortSignal,
+): Promise<Pick<Proposal, 'proposal' | 'international' | 'weightGrams' | 'findings'>> {
+  const { international, weightGrams, offers, findings } = await look(deps, request, signal)
+  const { shipBy, serviceLevel } = request
+  const { offer: proposal } =
+    findings.length > 0 ? { offer: null } : chooseByRules(offers, shipBy, serviceLevel)
+  return { proposal, international, weightGrams, findings }
+}
+
 async function judge(
-  { carrier, askAgent, limitGrams, boxGrams }: ProposeDeps,
+  deps: ProposeDeps,
   { orderId, round }: ShipmentKey,
   request: ShipmentRequest,
   signal: AbortSignal,
 ): Promise<Proposal> {
-  const { lines, shipTo, shipBy, serviceLevel } = request
+  const { shipTo, shipBy, serviceLevel, pinned } = request
+  const { check, offers, findings, ...measured } = await look(deps, request, signal)
+  const facts = { ...measured, shipTo }
+  if (findings.length > 0) return { ...facts, ...settled, offers, findings }
+  if (pinned !== undefined) return { ...facts, ...settled, offers, ...takePinned(offers, pinned) }
+
+  const { weightGrams } = measured
+  const question = { orderId, round, request, weightGrams, check, offers }
+  const run = await deps.askAgent(question, signal)
+  const choice =
+    run.by === 'agent'
+      ? checkChoice(run.verdict, offers, shipBy, serviceLevel)
+      : chooseByRules(offers, shipBy, serviceLevel)
+  return { ...facts, ...judgement(run, choice), offers, findings }
+}
+
+/** Weighs, and asks the carrier where the weight allows it. */
+async function look(
+  { carrier, limitGrams, boxGrams }: Pick<ProposeDeps, 'carrier' | 'limitGrams' | 'boxGrams'>,
+  request: ShipmentRequest,
+  signal: AbortSignal,
+) {
+  const { lines, shipTo, shipBy } = request
   const weightGrams = parcelWeightGrams(lines, boxGrams)
-  const facts = { international: isInternational(shipTo), weightGrams, shipTo }
+  const measured = { international: isInternational(shipTo), weightGrams }
   const stopped = findingsBeforeQuote(request, weightGrams, limitGrams)
-  if (stopped.length > 0) return { ...facts, ...settled, offers: [], findings: stopped }
+  if (stopped.length > 0) return { ...measured, check: unasked, offers: [], findings: stopped }
 
   const [check, quote] = await Promise.all([
     carrier.verifyAddress(shipTo, signal),
@@ -66,17 +101,10 @@ async function judge(
   ])
   const today = new Date()
   const offers = quote.rates.map((rate) => offerOf(rate, shipBy, today))
-  const findings = findingsOfCarrier(check, offers, quote.messages)
-  if (findings.length > 0) return { ...facts, ...settled, offers, findings }
-
-  const question = { orderId, round, request, weightGrams, check, offers }
-  const run = await askAgent(question, signal)
-  const choice =
-    run.by === 'agent'
-      ? checkChoice(run.verdict, offers, shipBy, serviceLevel)
-      : chooseByRules(offers, shipBy, serviceLevel)
-  return { ...facts, ...judgement(run, choice), offers, findings }
+  return { ...measured, check, offers, findings: findingsOfCarrier(check, offers, quote.messages) }
 }
+
+const unasked = { deliverable: false, problems: [] }
 
 /** Rules have settled it by a finding, and no agent was asked: nobody's doubt, so no `review`. */
 const settled = {

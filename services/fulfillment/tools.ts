@@ -3,7 +3,7 @@ import { implement, type Tool } from '../../platform/tool.ts'
 import * as contract from './contract.ts'
 import type { ShipmentRow } from './label-store.ts'
 import { buyLabel } from './labels.ts'
-import { type ProposeDeps, proposeShipment } from './propose.ts'
+import { type ProposeDeps, proposeShipment, quoteShipment } from './propose.ts'
 import { type LabelDeps, undoLabel } from './refunds.ts'
 import { isInternational } from './shipment-rules.ts'
 import { findShipment, labelDocument } from './shipments.ts'
@@ -13,6 +13,10 @@ export function fulfillmentTools(deps: ProposeDeps & LabelDeps): Tool[] {
   return [
     implement(contract.proposeShipment, async ({ orderId, round, ...request }, { signal }) =>
       proposeShipment(deps, { orderId, round }, request, signal),
+    ),
+
+    implement(contract.quoteShipment, async ({ orderId: _orderId, ...request }, { signal }) =>
+      quoteShipment(deps, request, signal),
     ),
 
     implement(contract.generateLabel, async ({ orderId, round }) => {

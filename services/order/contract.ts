@@ -125,6 +125,20 @@ export const openOrder = defineTool({
   output: openedOrder,
 })
 
+export const quoteOrder = defineTool({
+  name: 'quote_order',
+  description:
+    'Say what open_order would record for this content now: prices, total, address and what the ' +
+    'rules object to. Use it to show a person what a round would be before it is begun. It records ' +
+    'nothing, so a later open_order may find other prices. Repeating the call asks the catalogue again.',
+  version: 1,
+  scope: 'order:read',
+  bound: 'order',
+  annotations: readsOnly,
+  input: openOrder.input,
+  output: openedOrder,
+})
+
 export const outcome = z.enum([
   'fulfilled',
   'rejected',
@@ -139,7 +153,8 @@ export const closeOrder = defineTool({
   description:
     'Record how one round of an order ended. Use it once, when nothing more will be done in that ' +
     'round. It succeeds for a round that was never opened and then refuses a late open. Repeating ' +
-    'the call keeps the first outcome and returns it.',
+    'the call keeps the first outcome and returns it; only a held round, which waits for a person, ' +
+    'may still become rejected or cancelled.',
   version: 1,
   scope: 'order:write',
   bound: 'order',

@@ -17,11 +17,20 @@ export async function openOrder(
   request: OrderRequest,
   limitCents: number,
 ): Promise<OpenedOrder> {
+  return recordOpened(pool, await quoteOrder(pool, request, limitCents), hashContent(request))
+}
+
+/** What opening this round would record now: prices, address, findings. Reads only. */
+export async function quoteOrder(
+  pool: Pool,
+  request: OrderRequest,
+  limitCents: number,
+): Promise<OpenedOrder> {
   const skus = [...new Set(request.lines.map((line) => line.sku))]
   const facts = await findFacts(pool, request.customer, skus)
   const { customer, lines, totalCents, shipTo, findings } = assessOrder(request, facts, limitCents)
   const note = request.note?.trim() ? request.note : null
-  const order: OpenedOrder = {
+  return {
     orderId: request.orderId,
     round: request.round,
     customerId: customer?.id ?? null,
@@ -35,7 +44,6 @@ export async function openOrder(
     noteSuspicious: note !== null && looksLikeInstructions(note),
     findings: [...findings],
   }
-  return recordOpened(pool, order, hashContent(request))
 }
 
 /**

@@ -94,6 +94,7 @@ async function readRecorded(
  * Closes a round and returns its outcome: the first one that was recorded.
  *
  * Safe to repeat. Closing a round that was never opened leaves a tombstone that refuses a late open.
+ * A held round waits for a person, who may still reject or cancel it.
  */
 export async function recordClosed(db: Db, closing: Closing): Promise<Outcome> {
   const { orderId, round, outcome, code = null, reason } = closing
@@ -105,7 +106,8 @@ export async function recordClosed(db: Db, closing: Closing): Promise<Outcome> {
            closed_at = excluded.closed_at,
            outcome_code = excluded.outcome_code,
            outcome_reason = excluded.outcome_reason
-       where o.status = 'open'`,
+       where o.status = 'open'
+          or (o.status = 'held' and excluded.status in ('rejected', 'cancelled'))`,
     // Postgres text has no NUL; an order must not stay open because of one in somebody's words.
     [orderId, round, outcome, code, reason].map((value) =>
       typeof value === 'string' ? value.replaceAll('\u0000', '') : value,

@@ -5,7 +5,7 @@ import { implement, type Tool } from '../../platform/tool.ts'
 import type { OrderAgent } from './agent.ts'
 import * as contract from './contract.ts'
 import { judge } from './judgement.ts'
-import { openOrder } from './open-order.ts'
+import { openOrder, quoteOrder } from './open-order.ts'
 import { listOrders } from './order-list-store.ts'
 import { findNewestRound, findRound, recordClosed } from './order-store.ts'
 
@@ -13,6 +13,8 @@ import { findNewestRound, findRound, recordClosed } from './order-store.ts'
 export function orderTools(pool: Pool, askAgent: OrderAgent, limitCents: number): Tool[] {
   return [
     implement(contract.openOrder, (request) => openOrder(pool, request, limitCents)),
+
+    implement(contract.quoteOrder, (request) => quoteOrder(pool, request, limitCents)),
 
     implement(contract.closeOrder, async (closing) => {
       const { orderId, round } = closing

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { appendEvent } from '../../orchestrator/order-events.ts'
 import {
+  beginEnding,
   commitOrder,
   findByKey,
   findUnstarted,
@@ -134,6 +135,44 @@ describe('the orders of the orchestrator', () => {
 
       assert.equal(winners.commit + winners.cancel, 1_000)
       assert.ok(winners.commit > 0 && winners.cancel > 0, JSON.stringify(winners))
+    })
+
+    it('and an end that undoes meet at the same row as a cancel does, in 1,000 races', async () => {
+      const winners = { end: 0, cancel: 0 }
+      const race = async (cancelFirst: boolean) => {
+        const { orderId } = await placeOrder(db)
+        const end = () => beginEnding(db, orderId, 1)
+        const cancel = () =>
+          requestCancel(db, orderId).then(
+            () => true,
+            () => false,
+          )
+        const started = cancelFirst ? [cancel(), end()] : [end(), cancel()]
+        const results = await Promise.all(started)
+        const [ending, cancelled] = cancelFirst ? results.reverse() : results
+
+        assert.notEqual(ending, cancelled)
+        winners[ending === true ? 'end' : 'cancel'] += 1
+        assert.equal(await end(), ending)
+        assert.equal(await phaseOf(orderId), ending === true ? 'ending' : 'cancelling')
+        // What ends by undoing never goes forward again.
+        assert.equal(await commitOrder(db, orderId, 1), false)
+      }
+
+      for (let batch = 0; batch < 100; batch++) {
+        await Promise.all(Array.from({ length: 10 }, (_, i) => race(i % 2 === 0)))
+      }
+
+      assert.equal(winners.end + winners.cancel, 1_000)
+      assert.ok(winners.end > 0 && winners.cancel > 0, JSON.stringify(winners))
+    })
+
+    it('can still become an end that undoes, when the label is refused for good', async () => {
+      const { orderId } = await placeOrder(db)
+      await commitOrder(db, orderId, 1)
+
+      assert.equal(await beginEnding(db, orderId, 1), true)
+      assert.equal(await phaseOf(orderId), 'ending')
     })
 
     it('is lost by a cancel of an order that has ended', async () => {
@@ -270,7 +309,7 @@ describe('the orders of the orchestrator', () => {
       const key = { orderId: started.orderId, round: 1, key: '1:open_order:step_started' }
       await appendEvent(db, { ...key, type: 'step_started', data: {} })
       await finishOrder(db, ended.orderId, 1, endOf('cancelled'))
-      await db.query(`update customer_order set created_at = now() - interval '1 minute'`)
+      await db.query(`update customer_order set requested_at = now() - interval '1 minute'`)
       await placeOrder(db)
 
       const found = await findUnstarted(db, 5_000, 100)

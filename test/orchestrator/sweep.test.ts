@@ -4,8 +4,8 @@ import { endFailedRuns } from '../../orchestrator/failed-runs.ts'
 import { startForgotten } from '../../orchestrator/intake.ts'
 import { readEvents } from '../../orchestrator/order-events.ts'
 import { readOrder } from '../../orchestrator/order-store.ts'
+import { runIdOf } from '../../orchestrator/runs.ts'
 import type { Ending } from '../../orchestrator/workflows/endings.ts'
-import { runIdOf } from '../../orchestrator/workflows/fulfill-order.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { startTestOrchestrator, type TestOrchestrator } from './support/orchestrator.ts'
 import { placeOrder } from './support/orders.ts'
@@ -23,7 +23,7 @@ describe('looking after orders whose run does not', () => {
   const read = (orderId: string) => readOrder(deps.pool, orderId)
   const age = (orderId: string) =>
     deps.pool.query(
-      `update customer_order set created_at = created_at - interval '1 minute' where order_id = $1`,
+      `update customer_order set requested_at = requested_at - interval '1 minute' where order_id = $1`,
       [orderId],
     )
   const callsFor = (orderId: string) =>
@@ -46,7 +46,8 @@ describe('looking after orders whose run does not', () => {
   it('leaves alone what waits for its first step', async () => {
     const gate = Promise.withResolvers<undefined>()
     orchestrator.table.open_order = () => gate.promise
-    const { orderId, round } = await placeOrder(deps.pool)
+    const placed = await placeOrder(deps.pool)
+    const { orderId } = placed
     await age(orderId)
     await startForgotten(deps)
     await waitFor(() => callsFor(orderId).length > 0, { what: 'the first call' })
@@ -54,7 +55,7 @@ describe('looking after orders whose run does not', () => {
     await startForgotten(deps)
     await endFailedRuns({ ...deps, onEnd: assert.fail })
 
-    assert.equal(await deps.engine.status(runIdOf(orderId, round)), 'running')
+    assert.equal(await deps.engine.status(runIdOf(placed)), 'running')
     delete orchestrator.table.open_order
     gate.resolve(undefined)
     await waitFor(async () => (await read(orderId)).status === 'fulfilled', { what: 'the end' })
@@ -63,7 +64,8 @@ describe('looking after orders whose run does not', () => {
   it('ends an order as stuck, once and for all, when the engine has given up its run', async () => {
     const gate = Promise.withResolvers<undefined>()
     orchestrator.table.reserve_stock = () => gate.promise
-    const { orderId, round } = await placeOrder(deps.pool)
+    const placed = await placeOrder(deps.pool)
+    const { orderId } = placed
     await age(orderId)
     await startForgotten(deps)
     await waitFor(() => callsFor(orderId).some(({ tool }) => tool === 'reserve_stock'), {
@@ -72,7 +74,7 @@ describe('looking after orders whose run does not', () => {
     await deps.pool.query(
       `update dbos.workflow_status set status = 'MAX_RECOVERY_ATTEMPTS_EXCEEDED'
         where workflow_uuid = $1`,
-      [runIdOf(orderId, round)],
+      [runIdOf(placed)],
     )
     const ends: Ending[] = []
     const sweep = () => endFailedRuns({ ...deps, onEnd: (ending) => ends.push(ending) })

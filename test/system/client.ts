@@ -33,6 +33,13 @@ export async function post(url: string): Promise<Answered> {
   return read(await fetch(url, { method: 'POST', signal: AbortSignal.timeout(deadlineMs) }))
 }
 
+export async function postJson(url: string, body?: object): Promise<Answered> {
+  const headers = { 'content-type': 'application/json' }
+  const signal = AbortSignal.timeout(deadlineMs)
+  const payload = body === undefined ? {} : { body: JSON.stringify(body) }
+  return read(await fetch(url, { method: 'POST', headers, signal, ...payload }))
+}
+
 async function read(response: Response): Promise<Answered> {
   const text = await response.text()
   const isJson = response.headers.get('content-type')?.includes('json') === true

@@ -1,7 +1,7 @@
 /** What the three services say of one ordinary order: 2 mugs for Ada, in stock, shippable. */
 import type { z } from 'zod'
 import type { Opened, Proposals } from '../../../orchestrator/workflows/facts.ts'
-import type { label } from '../../../services/fulfillment/contract.ts'
+import type { label, quoteShipment } from '../../../services/fulfillment/contract.ts'
 import type { checkedLine } from '../../../services/inventory/contract.ts'
 import type { Finding } from '../../../services/order/contract.ts'
 
@@ -121,6 +121,12 @@ export const shipment = (change: Partial<Shipment> = {}): Shipment => {
     agent: agentRun,
     ...change,
   }
+}
+
+/** What rules would choose for the parcel of an ordinary order. */
+export const parcelQuote = (change: Partial<z.input<typeof quoteShipment.output>> = {}) => {
+  const { proposal, international, weightGrams, findings } = shipment()
+  return { proposal, international, weightGrams, findings, ...change }
 }
 
 export const boughtLabel: Label = {

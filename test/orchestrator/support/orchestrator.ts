@@ -6,18 +6,16 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { authenticateByToken } from '../../../orchestrator/caller.ts'
 import { DbosEngine } from '../../../orchestrator/engine/dbos-engine.ts'
-import { Flights, type IntakeDeps } from '../../../orchestrator/intake.ts'
+import { Flights } from '../../../orchestrator/flights.ts'
+import type { IntakeDeps } from '../../../orchestrator/intake.ts'
 import { createIssuer, type Issuer } from '../../../orchestrator/issuer.ts'
 import { OrderWatch } from '../../../orchestrator/order-watch.ts'
+import { approvalRoutes } from '../../../orchestrator/routes/approvals.ts'
 import { labelRoute } from '../../../orchestrator/routes/labels.ts'
 import { orchestrateRoute } from '../../../orchestrator/routes/orchestrate.ts'
 import { orderEventsRoute } from '../../../orchestrator/routes/order-events.ts'
 import { orderRoutes } from '../../../orchestrator/routes/orders.ts'
-import {
-  createFulfillOrder,
-  type FlowInput,
-  fulfillOrderName,
-} from '../../../orchestrator/workflows/fulfill-order.ts'
+import { registerRuns } from '../../../orchestrator/runs.ts'
 import {
   createTokenVerifier,
   openStoredKey,
@@ -71,7 +69,7 @@ export async function startTestOrchestrator(): Promise<TestOrchestrator> {
     onRecovered: () => {},
   })
   const flights = new Flights()
-  const flow = createFulfillOrder({
+  registerRuns(engine, flights, {
     ...services.callers,
     pool,
     log,
@@ -82,9 +80,6 @@ export async function startTestOrchestrator(): Promise<TestOrchestrator> {
     orderLimitCents: 500_000,
     onEnd: () => {},
   })
-  engine.register<FlowInput>(fulfillOrderName, (context, input) =>
-    flights.during((leave) => flow(context, input, leave)),
-  )
   const watch = new OrderWatch(db.url, log)
   await watch.start()
   await engine.launch()
@@ -99,7 +94,7 @@ export async function startTestOrchestrator(): Promise<TestOrchestrator> {
   const limits = { inFlightMax: 50, queueMax: 50 }
   const deps = Object.assign(limits, {
     ...{ pool, log, watch, engine, flights },
-    fulfillment: services.callers.fulfillment,
+    ...services.callers,
     rules: { planning: 'never', patience: { roundsMax: 2, waitMinMs: 1, waitMaxMs: 1 } } as const,
     authenticate: authenticateByToken(verify),
     answers: { publicUrl, mode: 'standin' as const },
@@ -109,6 +104,7 @@ export async function startTestOrchestrator(): Promise<TestOrchestrator> {
   orchestrateRoute(app, deps)
   orderRoutes(app, deps)
   orderEventsRoute(app, deps)
+  approvalRoutes(app, deps)
   labelRoute(app, deps)
 
   return {

@@ -4,6 +4,7 @@ import {
   availability,
   boughtLabel,
   openedOrder,
+  parcelQuote,
   shipment,
   stockLine,
   validation,
@@ -31,6 +32,8 @@ export interface Services {
 const reserved = [{ sku: 'mug', quantity: 2 }]
 const ordinary: Table = {
   open_order: ({ input }: Call) => openedOrder(input.orderId, { round: input.round }),
+  quote_order: ({ input }: Call) => openedOrder(input.orderId, { round: input.round }),
+  quote_shipment: () => parcelQuote(),
   validate_order: () => validation(),
   close_order: ({ input }: Call) => input,
   get_stock: () => ({ stock: [{ sku: 'mug', name: 'Mug', available: stockLine().available }] }),

@@ -1,9 +1,12 @@
 /** One order and everything its run needs: real tables, a table of answers, a scripted model. */
 
+import { type Approval, type ApprovalPlan, digestOf } from '../../../orchestrator/approval.ts'
 import type { Workflow } from '../../../orchestrator/engine/seam.ts'
 import { readStepReports } from '../../../orchestrator/order-events.ts'
 import type { OrderRequest } from '../../../orchestrator/order-request.ts'
+import { resumeOrder } from '../../../orchestrator/order-rounds.ts'
 import { readOrder } from '../../../orchestrator/order-store.ts'
+import { resumeInputOf } from '../../../orchestrator/runs.ts'
 import type { Ending } from '../../../orchestrator/workflows/endings.ts'
 import {
   createFulfillOrder,
@@ -11,10 +14,15 @@ import {
   type FlowInput,
 } from '../../../orchestrator/workflows/fulfill-order.ts'
 import type { Planning } from '../../../orchestrator/workflows/plan-rules.ts'
+import {
+  createResumeOrder,
+  type ResumeInput,
+} from '../../../orchestrator/workflows/resume-order.ts'
 import { defaultLimits } from '../../../platform/agent-types.ts'
 import type { Model } from '../../../platform/model.ts'
 import type { TestDatabase } from '../../support/database.ts'
 import { agentDeps, answers } from '../../support/scripted-model.ts'
+import { openedOrder, parcelQuote, shipTo } from './answers.ts'
 import { type Death, MemoryEngine } from './memory-engine.ts'
 import { placeOrder } from './orders.ts'
 import { servicesOf, type Table } from './services.ts'
@@ -50,11 +58,31 @@ export interface WorldOptions {
   readonly model?: Model
   readonly planning?: Planning
   readonly request?: OrderRequest
+  /** A person approved the round: what they saw, where it is not the ordinary order. */
+  readonly approved?: Partial<ApprovalPlan>
 }
 
 // One set of metrics for all worlds: each set watches the process.
 const around = agentDeps(modelOf({}))
 const settings = { model: 'claude-opus-5-5', effort: 'low', limits: defaultLimits } as const
+
+const patience = { roundsMax: 3, waitMinMs: 1, waitMaxMs: 1 }
+
+/** What a person sees of the ordinary order, and approves. */
+function approvalOf(orderId: string, change: Partial<ApprovalPlan>): Approval {
+  const { lines, totalCents, shipBy } = openedOrder(orderId)
+  const { proposal, weightGrams, international } = parcelQuote()
+  const { carrier = '', service = '', priceCents = 0 } = proposal ?? {}
+  const plan: ApprovalPlan = {
+    ...{ orderId, round: 1, totalCents, currency: 'USD', shipTo, shipBy, overrides: [] },
+    lines: lines.map(({ sku, quantity, unitPriceCents }) => {
+      return { sku, quantity, unitPriceCents, inStock: true }
+    }),
+    shipment: { carrier, service, priceCents, weightGrams, international },
+    ...change,
+  }
+  return { by: 'olga', digest: digestOf(plan), plan }
+}
 
 export async function createWorld(db: TestDatabase, options: WorldOptions = {}) {
   const { planning = 'auto', model = modelOf({ plan: plans(), decide: decides('ship') }) } = options
@@ -65,6 +93,8 @@ export async function createWorld(db: TestDatabase, options: WorldOptions = {}) 
   const { orderId, round, traceId } = row
   const services = servicesOf(options.answers)
   const engine = new MemoryEngine()
+  const resumed = new MemoryEngine()
+  let resumeInput: ResumeInput | undefined
   const endings: Ending[] = []
   const agent = { ...around, model }
   const deps: FlowDeps = {
@@ -78,13 +108,21 @@ export async function createWorld(db: TestDatabase, options: WorldOptions = {}) 
     orderLimitCents: 500_000,
     onEnd: (ending) => endings.push(ending),
   }
+  const approval = options.approved && approvalOf(orderId, options.approved)
   const input: FlowInput = {
     orderId,
     round,
     request: row.request,
     traceId,
     acceptedAtMs: row.createdAt.getTime(),
-    rules: { planning, patience: { roundsMax: 3, waitMinMs: 1, waitMaxMs: 1 } },
+    rules: { planning, patience },
+    ...(approval && { approval }),
+  }
+  if (approval) {
+    await db.query('update customer_order set approval = $2 where order_id = $1', [
+      orderId,
+      approval,
+    ])
   }
 
   return {
@@ -99,6 +137,15 @@ export async function createWorld(db: TestDatabase, options: WorldOptions = {}) 
       const workflow: Workflow<FlowInput> = (context, given) => flow(context, given, onRecorded)
       return engine.run(workflow, orderId, input, death)
     },
+    /** The run that the order's row asks for once it was stuck and a person sent it on. */
+    async resume(death?: Death) {
+      const row = await readOrder(db, orderId)
+      if (row.status === 'stuck') await resumeOrder(db, row, 'olga')
+      // As on the real engine, a run that is started again keeps its first input.
+      resumeInput ??= await resumeInputOf(db, await readOrder(db, orderId), patience)
+      return resumed.run(createResumeOrder(deps), orderId, resumeInput, death)
+    },
+    resumed,
     order: () => readOrder(db, orderId),
     /** How the order ended, in short. */
     async end() {

@@ -56,6 +56,13 @@ describe('a run whose process dies', () => {
       { answers: { reserve_stock: rejected('out_of_stock', 'Not enough') } },
       'backordered',
     ],
+    ['shipped as a person approved', { approved: {} }, 'fulfilled'],
+    ['not as a person approved', { approved: { totalCents: 1 } }, 'held'],
+    [
+      'approved and refused by the carrier',
+      { approved: {}, answers: { generate_label: rejected('address_refused', 'No such street') } },
+      'held',
+    ],
     ['held by a doubt', { answers: { validate_order: validation({ verdict: 'review' }) } }, 'held'],
     ['held by decision', { model: modelOf({ decide: decides('hold') }) }, 'held'],
     ['held for a service that is away', { answers: { reserve_stock: away } }, 'held'],

@@ -7,6 +7,7 @@ import { toModelSchema } from '../../../platform/model.ts'
 import { createShipmentAgent, shipmentVerdict } from '../../../services/fulfillment/agent.ts'
 import { proposeShipment } from '../../../services/fulfillment/contract.ts'
 import { readShipment } from '../../../services/fulfillment/label-store.ts'
+import { quoteShipment } from '../../../services/fulfillment/propose.ts'
 import { undoLabel } from '../../../services/fulfillment/refunds.ts'
 import type { ShipmentRequest } from '../../../services/fulfillment/shipment-rules.ts'
 import { fulfillmentTools } from '../../../services/fulfillment/tools.ts'
@@ -72,6 +73,59 @@ describe('propose_shipment', () => {
       reasons: ['Ground costs 10.36 USD and takes 5 days.'],
     })
   const asks = () => callsTools(['check_address', { orderId }], ['quote_rates', { orderId }])
+
+  describe('of what a person approved', () => {
+    const pinned = { carrier: 'StandInPost', service: 'Priority', priceCents: 100_000 }
+
+    it('is exactly that service, and no agent is asked', async () => {
+      const { output, requests } = await propose({ pinned }, [])
+
+      assert.equal(requests.length, 0)
+      assert.partialDeepStrictEqual(output, {
+        ...{ by: 'rules', verdict: 'propose', agent: null, findings: [] },
+        proposal: { carrier: 'StandInPost', service: 'Priority' },
+      })
+      assert.ok((output.proposal?.priceCents ?? 0) < pinned.priceCents)
+    })
+
+    it('is refused when it costs more than was approved, or is not offered', async () => {
+      for (const other of [{ priceCents: 1 }, { service: 'Rocket' }]) {
+        orderId = randomUUID()
+        const { output } = await propose({ pinned: { ...pinned, ...other } }, [])
+
+        assert.equal(output.proposal, null)
+        assert.deepEqual(
+          output.findings.map(({ code, outcome }) => [code, outcome]),
+          [['rate_changed', 'held']],
+        )
+      }
+    })
+  })
+
+  describe('is quoted', () => {
+    const quote = async (more: Partial<ShipmentRequest>) =>
+      quoteShipment(
+        { carrier: carrierAt(carrier.url), limitGrams: 30_000, boxGrams: 0 },
+        request(more),
+        AbortSignal.timeout(10_000),
+      )
+
+    it('as rules would choose, without storing anything', async () => {
+      const { proposal, findings, weightGrams } = await quote({})
+
+      assert.partialDeepStrictEqual(proposal, { carrier: 'StandInPost', service: 'Ground' })
+      assert.deepEqual([findings, weightGrams], [[], 1_750])
+      const { rows } = await db.query('select 1 from shipment where order_id = $1', [orderId])
+      assert.equal(rows.length, 0)
+    })
+
+    it('as what stands against it', async () => {
+      const { proposal, findings } = await quote({ lines: [line(100)] })
+
+      assert.equal(proposal, null)
+      assert.equal(findings[0]?.code, 'too_heavy')
+    })
+  })
 
   describe('asks the agent', () => {
     it('and takes the offer that it chose', async () => {

@@ -208,6 +208,19 @@ describe('orders in the database', () => {
       assert.equal((await findRound(db, orderId, 1))?.status, 'held')
     })
 
+    it('lets a person reject or cancel a held round, and nothing else', async () => {
+      for (const outcome of ['rejected', 'cancelled'] as const) {
+        const orderId = randomUUID()
+        await open(request(orderId))
+        await close(orderId, 'held')
+
+        assert.equal(await close(orderId, 'backordered'), 'held')
+        assert.equal(await close(orderId, outcome), outcome)
+        assert.equal(await close(orderId, 'held'), outcome)
+        assert.equal((await findRound(db, orderId, 1))?.status, outcome)
+      }
+    })
+
     it('takes any words as its reason', async () => {
       const orderId = randomUUID()
       const reason = 'a\u0000b \ud83d 🙂'

@@ -1,0 +1,104 @@
+/** From an order's row to its run in the engine: which workflow, which id, which input. */
+import type { Pool } from '../platform/db.ts'
+import { toWire } from '../platform/errors.ts'
+import type { Engine } from './engine/seam.ts'
+import type { Flights } from './flights.ts'
+import { findStepReport } from './order-events.ts'
+import type { OrderRow } from './order-store.ts'
+import type { StoredEnding } from './outcome.ts'
+import type { FinalDecision } from './workflows/decide-rules.ts'
+import { endByError } from './workflows/endings.ts'
+import {
+  createFulfillOrder,
+  type FlowDeps,
+  type FlowInput,
+  fulfillOrderName,
+  type RunRules,
+} from './workflows/fulfill-order.ts'
+import { cancelledByClient, type Patience } from './workflows/order-run.ts'
+import { createResumeOrder, type ResumeInput, resumeOrderName } from './workflows/resume-order.ts'
+
+export interface RunStartDeps {
+  readonly pool: Pool
+  readonly engine: Engine
+  /** For runs that start from now on. */
+  readonly rules: RunRules
+}
+
+/** Makes the runs of orders known to the engine: the flow itself, and runs that a person asks for. */
+export function registerRuns(engine: Engine, flights: Flights, deps: FlowDeps): void {
+  const fulfill = createFulfillOrder(deps)
+  engine.register<FlowInput>(fulfillOrderName, (context, input) =>
+    flights.during((leave) => fulfill(context, input, leave)),
+  )
+  const resume = createResumeOrder(deps)
+  engine.register<ResumeInput>(resumeOrderName, (context, input) =>
+    flights.during((leave) => resume(context, input, leave)),
+  )
+}
+
+/** The id of an order's present run. */
+export function runIdOf({
+  orderId,
+  round,
+  resumes,
+}: Pick<OrderRow, 'orderId' | 'round' | 'resumes'>) {
+  return resumes === 0 ? `${orderId}:${round}` : `${orderId}:${round}:resume-${resumes}`
+}
+
+/** Starts the run that the row asks for. Repeating it joins the first. */
+export async function startRun(
+  deps: RunStartDeps,
+  row: OrderRow,
+  dispatch: 'direct' | 'queued',
+): Promise<void> {
+  if (row.resumes > 0) {
+    const input = await resumeInputOf(deps.pool, row, deps.rules.patience)
+    return deps.engine.start(resumeOrderName, runIdOf(row), input, dispatch)
+  }
+  const { request, approval } = row
+  const approved = approval === null ? {} : { approval }
+  const input: FlowInput = { ...commonOf(row), request, rules: deps.rules, ...approved }
+  return deps.engine.start(fulfillOrderName, runIdOf(row), input, dispatch)
+}
+
+/** What a run needs to go on with a round where it stands. */
+export async function resumeInputOf(
+  pool: Pool,
+  row: OrderRow,
+  patience: Patience,
+): Promise<ResumeInput> {
+  const { findings = [], warnings = [] } = row.summary ?? {}
+  const way = await wayOf(pool, row)
+  return { ...commonOf(row), resume: row.resumes, patience, way, findings, warnings }
+}
+
+const commonOf = ({ orderId, round, traceId, requestedAt }: OrderRow) => ({
+  ...{ orderId, round, traceId },
+  acceptedAtMs: requestedAt.getTime(),
+})
+
+/** Past the pivot, by a decision to ship, it goes forward; else what was done is undone. */
+async function wayOf(pool: Pool, row: OrderRow): Promise<ResumeInput['way']> {
+  const decision = row.phase === 'committed' ? await decisionOf(pool, row) : undefined
+  if (decision?.decision === 'ship') return { to: 'forward', decision }
+  return { to: 'back', ending: endingOf(row) }
+}
+
+/** What was decided before the pivot: by a person, or as its event tells. */
+async function decisionOf(
+  pool: Pool,
+  { orderId, round, approval }: OrderRow,
+): Promise<FinalDecision | undefined> {
+  if (approval !== null) {
+    return { decision: 'ship', by: 'person', reasons: [`Approved by ${approval.by}`] }
+  }
+  const report = await findStepReport(pool, orderId, `${round}:decide:step_finished`)
+  return report?.result as FinalDecision | undefined
+}
+
+function endingOf({ phase, summary }: OrderRow): StoredEnding {
+  if (phase === 'cancelling') return endByError(toWire(cancelledByClient()))
+  const message = 'The run of this order failed'
+  return summary?.wanted ?? endByError({ kind: 'internal', code: 'run_failed', message })
+}
