@@ -5,6 +5,7 @@ import { openAgent, runAgent } from '../platform/agent.ts'
 import {
   type AgentDeps,
   type AgentDraft,
+  type AgentFailure,
   type AgentRecord,
   type AgentSettings,
   type AgentSpec,
@@ -66,7 +67,13 @@ const factsTool = (key: OrderKey, content: object) =>
     content,
   )
 
-export type PlanResult = Plan & { by: 'agent' | 'rules'; refused: string[]; agent: AgentRecord }
+export type PlanResult = Plan & {
+  by: 'agent' | 'rules'
+  refused: string[]
+  /** Why no agent planned. */
+  agentFailure?: AgentFailure
+  agent: AgentRecord
+}
 
 /** Asks for a plan; without a usable one, or with one that breaks a rule, the standard plan runs. */
 export async function makePlan(
@@ -90,7 +97,10 @@ export async function makePlan(
   const run = await runAgent(deps, spec, tools, key, neverAborted)
   if (run.by === 'rules') {
     const reasons = [`No plan of an agent: ${run.reason.message}`.slice(0, 300)]
-    return { ...standardPlan, reasons, by: 'rules', refused: [], agent: run.record }
+    return {
+      ...standardPlan,
+      ...{ reasons, by: 'rules', refused: [], agentFailure: run.reason, agent: run.record },
+    }
   }
   const refused = planProblems(run.verdict, facts)
   if (refused.length > 0) return { ...standardPlan, by: 'rules', refused, agent: run.record }
@@ -148,7 +158,11 @@ export async function prepareDecision(
   return { draft, agent: draft?.record ?? null }
 }
 
-export type DecideResult = FinalDecision & { agent: AgentRecord }
+export type DecideResult = FinalDecision & {
+  /** Why no agent decided. */
+  agentFailure?: AgentFailure
+  agent: AgentRecord
+}
 
 /** Asks for the final decision and lets code move it towards safety. */
 export async function decide(
@@ -162,8 +176,11 @@ export async function decide(
   const tools = decideTools(key, file)
   const draft = prepared?.draft ?? null
   const run = await runAgent(deps, decideSpec(settings), tools, key, neverAborted, draft)
-  const judged = run.by === 'agent' ? { verdict: run.verdict } : { failure: run.reason }
-  return { ...finalDecision(checks, judged), agent: run.record }
+  if (run.by === 'agent') {
+    return { ...finalDecision(checks, { verdict: run.verdict }), agent: run.record }
+  }
+  const decided = finalDecision(checks, { failure: run.reason })
+  return { ...decided, agentFailure: run.reason, agent: run.record }
 }
 
 /** A run's own limit on time is the deadline here. */

@@ -1,6 +1,7 @@
 /** What clients are told of an order: where it stands, why, what every step did and cost. */
 import type { Db } from '../platform/db.ts'
 import { addUsage, formatUsd, noUsage } from '../platform/prices.ts'
+import { degradedOf } from './degraded.ts'
 import { readStepReports, type StepReport } from './order-events.ts'
 import type { OrderRow } from './order-store.ts'
 
@@ -34,6 +35,7 @@ export async function buildAnswer(db: Db, row: OrderRow, settings: AnswerSetting
           warnings: summary.warnings,
         }),
     order: row.request,
+    ...degradedOf(reports.filter(({ round }) => round === row.round).map(({ report }) => report)),
     steps: reports.map(stepOf),
     usage: agents.reduce((sum, agent) => addUsage(sum, agent.usage), noUsage),
     /** Exact; simulated when mode is standin. */
@@ -72,6 +74,7 @@ function stepOf({ round, report }: { round: number; report: StepReport }) {
       : {
           agent: {
             model: agent.model,
+            ...(agent.fallbackFrom === undefined ? {} : { fallbackFrom: agent.fallbackFrom }),
             turns: agent.turns,
             stopReason: agent.stopReason,
             repaired: agent.repaired,

@@ -55,6 +55,7 @@ export const outcomeCodes = {
   no_service: 'no carrier service goes there',
   address_refused: 'the carrier cannot deliver to the address',
   agent_review: 'an agent has doubts and asks for a person',
+  rules_only_limit: 'no model could judge an order above the limit for rules alone',
   decided_hold: 'the last decision was to hold the order',
   decided_cancel: 'the last decision was to cancel the order',
   cancelled_by_client: 'the client cancelled the order in time',
@@ -94,6 +95,7 @@ const precedence = [
   'no_service',
   'address_refused',
   'rate_changed',
+  'rules_only_limit',
   'agent_review',
 ]
 const outcomeOrder = ['rejected', 'backordered', 'held']

@@ -57,6 +57,8 @@ export const orchestratorConfig = claudeConfig
     AUTH: z.enum(['on', 'off']).default('on'),
     PLANNING: z.enum(['auto', 'always', 'never']).default('auto'),
     ORDER_LIMIT_CENTS: integer(0, 1_000_000_000).default(500_000),
+    /** Above it an order waits for a person when no model could judge it. */
+    RULES_ONLY_LIMIT_CENTS: integer(0, 1_000_000_000).default(50_000),
     /** The planning agent's, where it differs from AGENT_MODEL and AGENT_EFFORT. */
     PLAN_MODEL: modelId.optional(),
     PLAN_EFFORT: z.enum(['low', 'medium', 'high']).optional(),
@@ -182,6 +184,7 @@ function createCallers(config: OrchestratorConfig, issuer: Issuer, metrics: Metr
 
 const runRules = (config: OrchestratorConfig): RunRules => ({
   planning: config.PLANNING,
+  rulesOnlyLimitCents: config.RULES_ONLY_LIMIT_CENTS,
   patience: {
     roundsMax: config.PATIENCE_ROUNDS_MAX,
     waitMinMs: config.PATIENCE_WAIT_MIN_MS,

@@ -6,6 +6,16 @@ import type { Effort } from './model.ts'
 import { modelId } from './prices.ts'
 import type { RetryPolicy } from './resilience.ts'
 
+const fallbacksMax = 4
+/** Strongest first: an agent falls down this ladder when Claude cannot serve its own model. */
+const ladder = ['claude-opus-5-5', 'claude-sonnet-5-5', 'claude-haiku-5-5']
+
+/** The rungs below a model; none below one that is not on the ladder. */
+export function modelsBelow(model: string): string[] {
+  const rung = ladder.indexOf(model)
+  return rung === -1 ? [] : ladder.slice(rung + 1)
+}
+
 interface Defaults {
   readonly model: string
   readonly effort: Effort
@@ -19,6 +29,12 @@ export const agentConfig = (defaults: Defaults) => {
   const limits = { ...defaultLimits, ...defaults }
   return z.object({
     AGENT_MODEL: modelId.prefault(defaults.model),
+    /** Comma-separated, or `none`; by default the lines below the model: Opus, Sonnet, Haiku. */
+    AGENT_FALLBACK_MODELS: z
+      .string()
+      .transform((text) => (text === 'none' ? [] : text.split(',').map((id) => id.trim())))
+      .pipe(z.array(modelId).max(fallbacksMax))
+      .optional(),
     AGENT_EFFORT: z.enum(['low', 'medium', 'high']).default(defaults.effort),
     AGENT_TURNS_MAX: integer(1, 50).default(limits.turnsMax),
     AGENT_TOOL_CALLS_MAX: integer(1, 1_000).default(limits.toolCallsMax),
@@ -35,6 +51,7 @@ export const agentSettings = (
   config: Readonly<z.output<ReturnType<typeof agentConfig>>>,
 ): AgentSettings => ({
   model: config.AGENT_MODEL,
+  fallbacks: config.AGENT_FALLBACK_MODELS ?? modelsBelow(config.AGENT_MODEL),
   effort: config.AGENT_EFFORT,
   limits: {
     turnsMax: config.AGENT_TURNS_MAX,

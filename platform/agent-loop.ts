@@ -1,4 +1,7 @@
-/** One agent run, turn by turn: every stop reason, every limit, every tool call. */
+/**
+ * One agent run, turn by turn: every stop reason, every limit, every tool call; down the ladder of
+ * models where Claude cannot serve one of them.
+ */
 import type { z } from 'zod'
 import type {
   AgentDeps,
@@ -23,6 +26,9 @@ import { deadline, withRetry } from './resilience.ts'
 /** Room for an order of 100 lines with long names. */
 const toolResultCharactersMax = 64_000
 const repairsMax = 1
+/** A longer rate limit than this is not waited for while another model can be asked. */
+const rateLimitWaitMsMax = 2_000
+const timeShareOfRung = 2 / 3
 
 /** The state of one run: lives from the first turn to the verdict. */
 export class AgentLoop<V extends z.ZodObject> {
@@ -31,10 +37,15 @@ export class AgentLoop<V extends z.ZodObject> {
   readonly #tools: ReadonlyMap<string, AgentTool>
   readonly #offered: readonly OfferedTool[]
   readonly #signal: AbortSignal
-  readonly #messages: Message[]
+  readonly #task: Message
+  readonly #models: readonly string[]
+  readonly #fallbackFrom: { model: string; code: string }[] = []
+  #messages: Message[]
   readonly #startedAt: number
   readonly #toolCalls: { name: string; ok: boolean }[] = []
   #turns = 0
+  /** Turns of the present model: each rung of the ladder begins anew. */
+  #rungTurns = 0
   #repairs = 0
   #usage: Usage = noUsage
   #costNanoUsd = 0
@@ -54,12 +65,15 @@ export class AgentLoop<V extends z.ZodObject> {
     this.#tools = new Map(tools.map((tool) => [tool.name, tool]))
     this.#offered = tools.map(offer)
     this.#signal = signal
-    this.#messages = [userText(`<task>${JSON.stringify(task)}</task>`)]
+    this.#task = userText(`<task>${JSON.stringify(task)}</task>`)
+    this.#models = [spec.model, ...(spec.fallbacks ?? [])]
+    this.#messages = [this.#task]
     this.#startedAt = performance.now() - (draft?.record.durationMs ?? 0)
     if (draft === null) return
     this.#messages = [...draft.messages]
     this.#pending = draft.pending
     this.#turns = draft.record.turns
+    this.#rungTurns = draft.record.turns
     this.#usage = draft.record.usage
     this.#costNanoUsd = draft.record.costNanoUsd
     this.#stopReason = draft.record.stopReason
@@ -79,14 +93,16 @@ export class AgentLoop<V extends z.ZodObject> {
     const { limits } = this.#spec
     const ended = this.#pending && (await this.#react(this.#pending))
     if (ended !== undefined) return ended
-    while (this.#turns < limits.turnsMax) {
+    while (this.#rungTurns < limits.turnsMax) {
       const exceeded = this.#exceeded()
       if (exceeded !== undefined) return this.#rules(exceeded, `The run is over its ${exceeded}`)
       let reply: TurnReply
       try {
         reply = await this.#turn()
       } catch (cause) {
-        return this.#modelFailed(named(cause))
+        const error = named(cause)
+        if (this.#stepDown(error)) continue
+        return this.#modelFailed(error)
       }
       const end = await this.#react(reply)
       if (end !== undefined) return end
@@ -97,7 +113,7 @@ export class AgentLoop<V extends z.ZodObject> {
   async #turn(): Promise<TurnReply> {
     const { spec, deps } = { spec: this.#spec, deps: this.#deps }
     const request = {
-      model: spec.model,
+      model: this.#model,
       effort: spec.effort,
       outputTokensMax: spec.limits.outputTokensPerTurnMax,
       system: spec.prompt,
@@ -105,15 +121,66 @@ export class AgentLoop<V extends z.ZodObject> {
       messages: this.#messages,
       verdictSchema: modelSchema(spec.verdict),
     }
-    const reply = await withRetry(deps.retry, this.#signal, () =>
-      deps.model.turn(request, deadline(spec.limits.turnMs, this.#signal)),
+    const reply = await withRetry(
+      deps.retry,
+      this.#signal,
+      () => deps.model.turn(request, deadline(this.#turnMs, this.#signal)),
+      (error) => {
+        if (this.#isWorthNoRetry(error)) throw error
+      },
     )
     this.#turns += 1
+    this.#rungTurns += 1
     this.#usage = addUsage(this.#usage, reply.usage)
     this.#costNanoUsd += reply.costNanoUsd
     this.#stopReason = reply.stopReason
     this.#messages.push({ role: 'assistant', content: reply.content })
     return reply
+  }
+
+  /** A model that stalls leaves the ones below it a third of what is left of the run's time. */
+  get #turnMs(): number {
+    const { turnMs, runMs } = this.#spec.limits
+    if (!this.#hasRungBelow) return turnMs
+    const leftMs = runMs - (performance.now() - this.#startedAt)
+    return Math.max(1, Math.min(turnMs, Math.round(leftMs * timeShareOfRung)))
+  }
+
+  get #model(): string {
+    return this.#models[this.#fallbackFrom.length] ?? this.#spec.model
+  }
+
+  get #hasRungBelow(): boolean {
+    return this.#fallbackFrom.length + 1 < this.#models.length
+  }
+
+  /** With another model to ask, nobody waits for one that is resting, stalled or out of its quota. */
+  #isWorthNoRetry({ code, details }: AppError): boolean {
+    if (!this.#hasRungBelow) return false
+    if (code === 'model_rate_limited')
+      return Number(details?.retryAfterMs ?? 0) > rateLimitWaitMsMax
+    return code === 'circuit_open' || code === 'model_deadline'
+  }
+
+  /**
+   * Starts over on the next model when Claude cannot serve this one; false when that cannot help. The
+   * conversation begins anew: what one model thought means nothing to another.
+   */
+  #stepDown(error: AppError): boolean {
+    const concernsAll = error.kind !== 'unavailable' || error.code === 'model_unreachable'
+    if (concernsAll || this.#signal.aborted || !this.#hasRungBelow) return false
+    const from = this.#model
+    this.#fallbackFrom.push({ model: from, code: error.code })
+    this.#messages = [this.#task]
+    this.#rungTurns = 0
+    this.#repairs = 0
+    const { metrics, model, log } = this.#deps
+    metrics.agentFallbacks.inc({ from, to: this.#model, mode: model.mode })
+    log.warn(
+      { agent: this.#spec.name, from, to: this.#model, code: error.code },
+      'model stepped down',
+    )
+    return true
   }
 
   /** Every stop reason of the API has its line; the end of the run, or undefined to go on. */
@@ -230,7 +297,8 @@ export class AgentLoop<V extends z.ZodObject> {
 
   #record(): AgentRecord {
     return {
-      model: this.#spec.model,
+      model: this.#model,
+      ...(this.#fallbackFrom.length === 0 ? {} : { fallbackFrom: this.#fallbackFrom }),
       mode: this.#deps.model.mode,
       turns: this.#turns,
       stopReason: this.#stopReason,

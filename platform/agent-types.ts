@@ -50,6 +50,8 @@ export const defaultLimits: AgentLimits = {
 export interface AgentSpec<V extends z.ZodObject> {
   readonly name: string
   readonly model: string
+  /** Asked one after the other when Claude cannot serve the one before. Default none. */
+  readonly fallbacks?: readonly string[]
   readonly effort: Effort
   /** The system prompt: constant, so that it is cached. */
   readonly prompt: string
@@ -58,11 +60,17 @@ export interface AgentSpec<V extends z.ZodObject> {
 }
 
 /** The part of a spec that an operator sets. */
-export type AgentSettings = Pick<AgentSpec<z.ZodObject>, 'model' | 'effort' | 'limits'>
+export type AgentSettings = Pick<
+  AgentSpec<z.ZodObject>,
+  'model' | 'fallbacks' | 'effort' | 'limits'
+>
 
 /** What a run used, for the order's answer and for explanations. */
 export interface AgentRecord {
+  /** The one that was asked last. */
   readonly model: string
+  /** Those before it that could not answer, and why. */
+  readonly fallbackFrom?: readonly { readonly model: string; readonly code: string }[]
   readonly mode: ModelMode
   readonly turns: number
   readonly stopReason: string

@@ -68,6 +68,11 @@ export function createMetrics(service: string) {
       [1, 2, 3, 4, 6, 8],
     ),
     agentOutcomes: counter('agent_outcomes_total', 'How agent runs ended', ['outcome', 'mode']),
+    agentFallbacks: counter('agent_fallbacks_total', 'Agents that went on with a smaller model', [
+      'from',
+      'to',
+      'mode',
+    ]),
     toolCalls: counter('mcp_tool_calls_total', 'Tool calls served', ['server', 'tool', 'outcome']),
     toolDuration: histogram('mcp_tool_duration_seconds', 'Time of one tool call served', [
       'server',

@@ -7,8 +7,9 @@ import { transformJSONSchema } from '@anthropic-ai/sdk/lib/transform-json-schema
 import { z } from 'zod'
 import { AppError, denied, internal, invalid, rejected, unavailable } from './errors.ts'
 import type { Metrics } from './metrics.ts'
+import { ModelRateLimits } from './model-rate-limits.ts'
 import { assertPriced, costNanoUsd, type Prices, type Usage } from './prices.ts'
-import { CircuitBreaker } from './resilience.ts'
+import { type BreakerVerdict, CircuitBreaker } from './resilience.ts'
 
 export type ModelMode = 'standin' | 'live'
 export type Effort = 'low' | 'medium' | 'high'
@@ -76,6 +77,7 @@ export function createModel(config: ClaudeConfig, prices: Prices, metrics: Metri
   const mode = config.CLAUDE_MODE
   const client = createClient(config)
   const breakers = new Map<string, CircuitBreaker>()
+  const rateLimits = new ModelRateLimits()
 
   return {
     mode,
@@ -89,9 +91,11 @@ export function createModel(config: ClaudeConfig, prices: Prices, metrics: Metri
     const startedAt = performance.now()
     const seconds = () => (performance.now() - startedAt) / 1_000
     try {
+      await rateLimits.admit(model, signal)
       const stream = client.messages.stream(toParams(request), { signal })
       stream.once('streamEvent', () => metrics.claudeFirstToken.observe({ model, mode }, seconds()))
       const message = await stream.finalMessage()
+      if (stream.response) rateLimits.note(model, stream.response.headers)
       const usage = readUsage(message.usage)
       recordUsage(metrics, model, mode, usage)
       const cost = costNanoUsd(prices, model, usage)
@@ -104,6 +108,8 @@ export function createModel(config: ClaudeConfig, prices: Prices, metrics: Metri
         costNanoUsd: cost,
       }
     } catch (cause) {
+      if (cause instanceof Anthropic.APIError && cause.headers)
+        rateLimits.note(model, cause.headers)
       const error = translate(cause, signal)
       metrics.claudeRequests.inc({ model, outcome: error.code, mode })
       throw error
@@ -166,10 +172,20 @@ function breakerOf(breakers: Map<string, CircuitBreaker>, model: string, metrics
   const created = new CircuitBreaker(`Claude (${model})`, {
     failuresMax: breakerFailuresMax,
     openMs: breakerOpenMs,
+    verdictOf: whatItSays,
     onChange: metrics.onBreakerChange(model),
   })
   breakers.set(model, created)
   return created
+}
+
+/**
+ * A 429 shows that Claude is there: resting on it would keep back what the limit still allows. A
+ * caller that left shows nothing.
+ */
+function whatItSays({ kind, code }: AppError): BreakerVerdict {
+  if (code === 'call_abandoned') return 'nothing'
+  return kind === 'unavailable' && code !== 'model_rate_limited' ? 'failure' : 'success'
 }
 
 /**

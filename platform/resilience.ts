@@ -61,18 +61,27 @@ export function deadline(ms: number, parent?: AbortSignal): AbortSignal {
 
 export type BreakerState = 'closed' | 'open' | 'half_open'
 
+/** `nothing`: whoever asked went away before there was an answer. */
+export type BreakerVerdict = 'failure' | 'success' | 'nothing'
+
 export interface BreakerOptions {
   /** Failures in a row that open it. */
   readonly failuresMax: number
   /** How long it stays open before one call may try again. */
   readonly openMs: number
+  /** What an error says of the dependency. By default `unavailable` is a failure, the rest a success. */
+  readonly verdictOf?: (error: AppError) => BreakerVerdict
   readonly now?: () => number
   readonly onChange?: (state: BreakerState) => void
 }
 
+const verdictByKind = ({ kind }: AppError): BreakerVerdict =>
+  kind === 'unavailable' ? 'failure' : 'success'
+
 /**
  * Stops calling a dependency that keeps failing, so that callers fail at once instead of waiting.
- * Only `unavailable` counts as a failure: a refusal shows that the dependency is alive.
+ * By default only `unavailable` counts as a failure: a refusal shows that the dependency is alive.
+ * After its rest one call at a time is let through as a trial.
  */
 export class CircuitBreaker {
   readonly #dependency: string
@@ -98,10 +107,18 @@ export class CircuitBreaker {
       this.#succeeded()
       return result
     } catch (cause) {
-      if (named(cause).kind === 'unavailable') this.#failed()
-      else this.#succeeded()
+      this.#learn(named(cause))
       throw cause
     }
+  }
+
+  #learn(error: AppError): void {
+    const { verdictOf = verdictByKind } = this.#options
+    const verdict = verdictOf(error)
+    if (verdict === 'failure') this.#failed()
+    else if (verdict === 'success') this.#succeeded()
+    // A trial that nobody waited for proved nothing: the next call is the trial.
+    else if (this.#state === 'half_open') this.#become('open')
   }
 
   #now(): number {

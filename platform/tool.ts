@@ -79,6 +79,11 @@ const tokens = z.int().min(0)
 /** What one agent run used, as tools report it: model, turns, tokens, cost in nano-USD. */
 export const agentRecord = z.object({
   model: z.string(),
+  /** Models above it that could not answer, and why; absent when the first one did. */
+  fallbackFrom: z
+    .array(z.object({ model: z.string(), code: z.string() }))
+    .readonly()
+    .optional(),
   mode: z.enum(['standin', 'live']),
   turns: z.int().min(0),
   stopReason: z.string(),

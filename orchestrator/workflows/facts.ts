@@ -174,12 +174,27 @@ export const reviewFindings = {
     return findings
   },
 
+  /** Rules alone ship what is small: a larger order that no model could judge waits for a person. */
+  unjudged: (by: string | undefined, { totalCents }: Opened, limitCents = Infinity): Finding[] =>
+    by !== 'rules' || totalCents <= limitCents
+      ? []
+      : [
+          {
+            code: 'rules_only_limit',
+            outcome: 'held',
+            message: `No model could judge the order, and rules alone ship up to ${usd(limitCents)} USD`,
+            next: 'Approve it, or edit it: an edited order is judged again.',
+          },
+        ],
+
   shortage: (availability: Proposals['availability'], stock: StockFacts): Finding[] => {
     const byAgent = availability?.lines.filter((line) => line.short > 0).map((line) => line.sku)
     const short = [...new Set([...(byAgent ?? []), ...stock.short])]
     return short.length === 0 ? [] : [shortageOf(short)]
   },
 }
+
+const usd = (cents: number): string => (cents / 100).toFixed(2)
 
 export const shortageOf = (skus: readonly string[]): Finding => ({
   code: 'out_of_stock',

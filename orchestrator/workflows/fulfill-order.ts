@@ -75,6 +75,8 @@ export type FulfillOrder = (
 export interface RunRules {
   readonly planning: Planning
   readonly patience: Patience
+  /** The most that ships, in US cents, when no model judged the order. Absent in older runs: no limit. */
+  readonly rulesOnlyLimitCents?: number
 }
 
 export interface FlowInput {
@@ -175,6 +177,7 @@ async function toEnding(
     ...known.findings,
     ...(shipment?.findings ?? []),
     ...reviewFindings.of(proposals),
+    ...reviewFindings.unjudged(proposals.validation?.by, opened, input.rules.rulesOnlyLimitCents),
     ...reviewFindings.shortage(availability, stockFacts),
   ]
   if (failed !== undefined) return endByError(failed, known)
@@ -200,6 +203,12 @@ async function toEnding(
     },
   })
   run.tellAtEnd(undefined)
+  known.findings = reviewFindings.unjudged(
+    decision.agentFailure && 'rules',
+    opened,
+    input.rules.rulesOnlyLimitCents,
+  )
+  if (decision.decision === 'ship' && known.findings.length > 0) return endByFindings(known)
   if (decision.decision !== 'ship') return endByDecision(decision, known)
 
   return commitAndShip(run, deps.pool, calls, key, decision, known)

@@ -7,6 +7,7 @@ import { createModel, type Model, type TurnRequest, toModelSchema } from '../../
 import { costNanoUsd, readPrices } from '../../platform/prices.ts'
 import { createClaudeStandin } from '../../standins/claude/app.ts'
 import { freePort } from '../support/free-port.ts'
+import { waitFor } from '../support/wait-for.ts'
 
 const prices = readPrices()
 const never = new AbortController().signal
@@ -82,6 +83,54 @@ describe('a turn of Claude', () => {
     assert.equal(reply.content[0]?.type, 'thinking')
     assert.ok(reply.usage.outputTokens > 0)
     assert.equal(reply.costNanoUsd, costNanoUsd(prices, request.model, reply.usage))
+  })
+
+  it('rests a model that fails again and again, tries once, and goes on', async () => {
+    await setFault({ kind: 'status', status: 529, times: 8 })
+    const codes: string[] = []
+    const turn = () =>
+      model.turn(request, never).then(
+        () => codes.push('fine'),
+        (error: { code: string }) => codes.push(error.code),
+      )
+    const state = async () => {
+      const found = (await metrics.registry.getMetricsAsJSON()).find(
+        ({ name }) => name === 'circuit_breaker_state',
+      )
+      return found?.values[0]?.value
+    }
+    for (let time = 0; time < 9; time++) await turn()
+    assert.deepEqual(codes, [...Array(8).fill('model_overloaded'), 'circuit_open'])
+    assert.equal(await state(), 2)
+
+    const isBack = async () => (await turn()) > 0 && codes.at(-1) === 'fine'
+    await waitFor(isBack, { what: 'the trial after the rest' })
+
+    assert.equal(await state(), 0)
+  })
+
+  it('does not rest a model whose rate limit is used up: it is there', async () => {
+    await setFault({ kind: 'status', status: 429, times: 10, retryAfterSeconds: 1 })
+    for (let time = 0; time < 10; time++) {
+      await assert.rejects(model.turn(request, never), { code: 'model_rate_limited' })
+    }
+
+    assert.equal((await model.turn(request, never)).stopReason, 'tool_use')
+  })
+
+  it('is not asked for once the answers said that the rate limit is used up', async () => {
+    const limited = createClaudeStandin({ rateLimits: { requests: 1 } })
+    const url = await limited.listen({ host: '127.0.0.1', port: 0 })
+    const asking = createModel({ CLAUDE_MODE: 'standin', CLAUDE_URL: url }, prices, metrics)
+    try {
+      await asking.turn(request, never)
+
+      await assert.rejects(asking.turn(request, never), { code: 'model_rate_limited' })
+      const { entries } = (await (await fetch(`${url}/journal`)).json()) as { entries: object[] }
+      assert.equal(entries.length, 1)
+    } finally {
+      await limited.close()
+    }
   })
 
   it('reads tools and prompt from the cache the second time', async () => {

@@ -202,6 +202,30 @@ describe('a circuit breaker', () => {
     assert.equal(await call('back'), 'back')
   })
 
+  it('learns nothing from a trial that nobody waited for: the next call is the trial', async () => {
+    let now = 0
+    const left = invalid('call_abandoned', 'Nobody waits')
+    const breaker = new CircuitBreaker('shop', {
+      failuresMax: 1,
+      openMs: 1_000,
+      verdictOf: ({ code, kind }) =>
+        code === 'call_abandoned' ? 'nothing' : kind === 'unavailable' ? 'failure' : 'success',
+      now: () => now,
+    })
+    const call = (outcome: unknown) =>
+      breaker.run(async () => {
+        if (outcome instanceof Error) throw outcome
+        return outcome
+      })
+    await assert.rejects(call(down))
+    now += 1_000
+
+    await assert.rejects(call(left), { code: 'call_abandoned' })
+    assert.equal(breaker.state, 'open')
+    assert.equal(await call('back'), 'back')
+    assert.equal(breaker.state, 'closed')
+  })
+
   it('refuses others while one call tries', async () => {
     const { breaker, call, pass } = breakerWorld()
     await call(down)

@@ -115,7 +115,7 @@ export async function createWorld(db: TestDatabase, options: WorldOptions = {}) 
     request: row.request,
     traceId,
     acceptedAtMs: row.createdAt.getTime(),
-    rules: { planning, patience },
+    rules: { planning, patience, rulesOnlyLimitCents: 50_000 },
     ...(approval && { approval }),
   }
   if (approval) {

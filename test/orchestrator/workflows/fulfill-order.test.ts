@@ -305,6 +305,38 @@ describe('the run of an order', () => {
     })
   })
 
+  describe('that no model could judge', () => {
+    const large = opens({ totalCents: 60_000 })
+    const failure = { code: 'model_unavailable', message: 'Claude is overloaded' }
+    const byRules = validation({ by: 'rules', agentFailure: failure })
+
+    it('waits for a person above the limit for rules alone, before anything is reserved', async () => {
+      const ran = await ended({ answers: { open_order: large, validate_order: byRules } })
+
+      await endsAs(ran, 'held', 'rules_only_limit')
+      assert.ok(!ran.services.tools.includes('reserve_stock'))
+    })
+
+    it('waits for a person when nobody could decide it, and gives its stock back', async () => {
+      const model = modelOf({ decide: unavailable('model_overloaded', 'Overloaded') })
+      const ran = await ended({ answers: { open_order: large }, model })
+
+      await endsAs(ran, 'held', 'rules_only_limit')
+      assert.deepEqual(
+        ran.services.tools.filter((tool) => tool.endsWith('_stock') && tool !== 'get_stock'),
+        ['reserve_stock', 'release_stock'],
+      )
+    })
+
+    it('ships by rules up to that limit', async () => {
+      const model = modelOf({ decide: unavailable('model_overloaded', 'Overloaded') })
+      const ran = await ended({ answers: { validate_order: byRules }, model })
+
+      await endsAs(ran, 'fulfilled', null)
+      assert.equal((await ran.order()).summary?.decision.by, 'rules')
+    })
+  })
+
   describe('that the deciding agent judges', () => {
     for (const [decision, status] of [
       ['hold', 'held'],
