@@ -1,5 +1,5 @@
 /**
- * Test control, not part of the vendor's API: `/faults` and `/journal`. Loopback callers only.
+ * Test control, not part of the vendor's API: `/faults`, `/personas` and `/journal`. Loopback callers only.
  *
  * They take no key: whoever can reach the loopback interface of a stand-in may script it.
  */
@@ -8,6 +8,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { ApiError, invalidRequest } from './api-error.ts'
 import { faultSchema } from './faults.ts'
+import { personaMix, personaNames, personaSeed } from './personas/cast.ts'
 import type { Standin } from './standin.ts'
 
 const faultsBody = z.strictObject({
@@ -15,8 +16,10 @@ const faultsBody = z.strictObject({
   seed: z.int().min(0).max(0xffff_ffff).optional(),
 })
 
+const personasBody = z.strictObject({ mix: personaMix, seed: personaSeed.optional() })
+
 /** Adds the routes. Callers from elsewhere get 403 `permission_error`. */
-export function addControlRoutes(app: FastifyInstance, { faults, journal }: Standin): void {
+export function addControlRoutes(app: FastifyInstance, { faults, journal, cast }: Standin): void {
   const options = { onRequest: loopbackOnly }
 
   app.get('/faults', options, async () => ({ faults: faults.waiting() }))
@@ -36,6 +39,22 @@ export function addControlRoutes(app: FastifyInstance, { faults, journal }: Stan
   app.delete('/faults', options, async () => {
     faults.clear()
     return { faults: [] }
+  })
+
+  const personas = () => ({ names: personaNames, ...cast.state() })
+
+  app.get('/personas', options, async () => personas())
+
+  app.post('/personas', options, async ({ body }) => {
+    const parsed = personasBody.safeParse(body)
+    if (!parsed.success) throw invalidRequest(z.prettifyError(parsed.error))
+    cast.set(parsed.data.mix, parsed.data.seed)
+    return personas()
+  })
+
+  app.delete('/personas', options, async () => {
+    cast.clear()
+    return personas()
   })
 
   app.get('/journal', options, async () => ({

@@ -12,6 +12,9 @@ import { errorEventText, streamText } from './stream-events.ts'
 
 /** A stall without anyone hanging up ends here, with the connection. */
 const stallMsMax = 15 * 60_000
+/** Slow enough to outlast every deadline, quick enough that no idle connection is suspected. */
+const dribbleMs = 100
+const ping = 'event: ping\ndata: {"type":"ping"}\n\n'
 
 export type Delivery = {
   readonly message: Message
@@ -43,7 +46,7 @@ export class Courier {
 
   async #whole(response: ServerResponse, delivery: Delivery): Promise<DeliveryEnd> {
     if (delivery.latencyMs > 0 && !(await wait(response, delivery.latencyMs))) return 'left'
-    if (delivery.fault === 'stall') return this.#stall(response)
+    if (delivery.fault === 'stall' || delivery.fault === 'dribble') return this.#stall(response)
     delivery.onStart()
     const body = JSON.stringify(delivery.message)
     const length = Buffer.byteLength(body)
@@ -73,6 +76,8 @@ export class Courier {
       case 'stall':
         response.write(firstEvent(opening))
         return this.#stall(response)
+      case 'dribble':
+        return this.#dribble(response, opening)
       case 'cut_stream':
         return cut(response, opening)
       case 'stream_error':
@@ -88,6 +93,19 @@ export class Courier {
     if (!(await wait(response, pauseMs))) return 'left'
     response.end(closing)
     return 'sent'
+  }
+
+  /** The content in drips, then pings, and never an end. */
+  async #dribble(response: ServerResponse, opening: string): Promise<DeliveryEnd> {
+    this.#stalled.add(response)
+    const events = opening.split(/(?<=\n\n)/)
+    const until = performance.now() + stallMsMax
+    do response.write(events.shift() ?? ping)
+    while (performance.now() < until && (await wait(response, dribbleMs)))
+    this.#stalled.delete(response)
+    if (response.destroyed) return 'left'
+    response.destroy()
+    return 'cut'
   }
 
   async #stall(response: ServerResponse): Promise<DeliveryEnd> {

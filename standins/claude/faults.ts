@@ -6,6 +6,7 @@
  */
 
 import { z } from 'zod'
+import { randomFrom } from './random.ts'
 
 const faultsMax = 100
 const defaultSeed = 1
@@ -18,6 +19,7 @@ export const faultSchema = z
       'cut_stream',
       'stream_error',
       'stall',
+      'dribble',
       'max_tokens',
       'refusal',
       'bad_verdict',
@@ -51,6 +53,7 @@ export type FaultTarget = {
 
 /** Only an answer that has a verdict can have a bad one. */
 const finalOnly = new Set<Fault['kind']>(['bad_verdict', 'not_json'])
+const streamOnly = new Set<Fault['kind']>(['stream_error', 'dribble'])
 
 export class FaultQueue {
   #faults: Fault[] = []
@@ -98,17 +101,6 @@ function fits(fault: Fault, target: FaultTarget): boolean {
     return false
   if (fault.turn !== undefined && fault.turn !== target.turn) return false
   if (fault.tools?.some((tool) => !target.tools.has(tool))) return false
-  if (fault.kind === 'stream_error') return target.stream
+  if (streamOnly.has(fault.kind)) return target.stream
   return target.final || !finalOnly.has(fault.kind)
-}
-
-/** mulberry32: small, fast, and the same sequence for the same seed everywhere. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
 }

@@ -26,6 +26,8 @@ export type JournalEntry = {
   error: { readonly type: string; readonly message: string } | null
   model: string | null
   policy: string | null
+  /** Who played; null while no personas are set. */
+  persona: string | null
   turn: number | null
   fault: string | null
   stopReason: string | null
@@ -61,6 +63,7 @@ export class Journal {
       error: null,
       model: null,
       policy: null,
+      persona: null,
       turn: null,
       fault: null,
       stopReason: null,

@@ -22,7 +22,8 @@ import { parseCountRequest, parseMessagesRequest } from './request-shape.ts'
 import { limitContent, spoilContent } from './spoil.ts'
 import type { Standin } from './standin.ts'
 import type { TurnContent } from './turn-content.ts'
-import { contentOf } from './turn-content.ts'
+import { contentOf, rawContent } from './turn-content.ts'
+import type { Turn } from './turns.ts'
 import { clientTools, viewOf } from './view.ts'
 
 declare module 'fastify' {
@@ -67,7 +68,7 @@ async function answer(
 ): Promise<void> {
   const { model, prefix } = judged
   const id = standin.ids.message()
-  const { content, fault } = think(standin, request.journalEntry, id, wanted, judged)
+  const { content, fault, trouble } = think(standin, request.journalEntry, id, wanted, judged)
   if (fault?.kind === 'status') throw scriptedError(fault)
 
   const cache = standin.cache.use(prefix, scopeOf(wanted, request))
@@ -85,26 +86,43 @@ async function answer(
     stream: wanted.stream === true,
     headers: headers as Record<string, string>, // ours are all strings
     latencyMs: standin.latencyMs[model.line],
-    fault: fault?.kind,
+    fault: trouble,
     streamError: errorBody(new ApiError('overloaded_error', 'Overloaded (scripted)'), request.id),
     onStart: cache.commit,
   })
   if (end === 'cut' && request.journalEntry !== null) request.journalEntry.outcome = 'cut'
 }
 
-/** One move of the policy as content, with whatever fault strikes it. */
+/** One move of the policy, or an act of the persona, as content, with whatever strikes it. */
 function think(
   standin: Standin,
   entry: JournalEntry | null,
   messageId: string,
   wanted: MessagesRequest,
   { model, turns, prefix }: Judged,
-): { readonly content: TurnContent; readonly fault: Fault | null } {
+): {
+  readonly content: TurnContent
+  readonly fault: Fault | null
+  /** Of a fault or, without one, of a persona. */
+  readonly trouble: Fault['kind'] | undefined
+} {
   const policy = choosePolicy(standin.policies, wanted)
-  const move = policy.move(viewOf(wanted, turns))
-  const sign = (thinking: string) => standin.seal.sign(messageId, prefix.hash, thinking)
-  const healthy = contentOf(move, wanted, standin.ids, sign)
   const turn = 1 + turns.filter(({ role }) => role === 'assistant').length
+  const view = viewOf(wanted, turns)
+  const conversation = {
+    policy: policy.name,
+    model: model.id,
+    opening: openingOf(turns),
+    turn,
+  }
+  const player = standin.cast.playerOf(conversation)
+  const honest = policy.move(view)
+  const act = player?.act(standin.cast.sceneOf(conversation, { view, honest }))
+  const sign = (thinking: string) => standin.seal.sign(messageId, prefix.hash, thinking)
+  const healthy =
+    act?.kind === 'raw'
+      ? rawContent(act.blocks, act.stopReason, standin.ids)
+      : contentOf(act?.move ?? honest, wanted, standin.ids, sign)
   const fault = standin.faults.take({
     model: model.id,
     line: model.line,
@@ -113,14 +131,23 @@ function think(
     final: healthy.stopReason === 'end_turn',
     stream: wanted.stream === true,
   })
+  const trouble = fault?.kind ?? act?.trouble
   if (entry !== null) {
     entry.model = model.id
     entry.policy = policy.name
     entry.turn = turn
-    entry.fault = fault?.kind ?? null
+    entry.persona = player?.name ?? null
+    entry.fault = trouble ?? null
   }
-  const content = limitContent(spoilContent(healthy, fault?.kind), wanted.max_tokens)
-  return { content, fault }
+  const spoiled = spoilContent(healthy, trouble)
+  const content = act?.kind === 'raw' ? spoiled : limitContent(spoiled, wanted.max_tokens)
+  return { content, fault, trouble }
+}
+
+/** What the first turn says; a conversation is known by it. */
+function openingOf(turns: readonly Turn[]): string {
+  const blocks = turns[0]?.blocks ?? []
+  return blocks.map(({ block }) => (block.type === 'text' ? block.text : '')).join('\n')
 }
 
 function scriptedError({ status = 500, retryAfterSeconds }: Fault): ApiError {

@@ -9,6 +9,8 @@ import type { Ids } from './ids.ts'
 import { createIds } from './ids.ts'
 import { Journal } from './journal.ts'
 import type { ModelLine } from './models.ts'
+import type { PersonaMix } from './personas/cast.ts'
+import { Cast } from './personas/cast.ts'
 import type { Policy } from './policy.ts'
 import { PromptCache } from './prompt-cache.ts'
 import type { RateLimits } from './rate-limits.ts'
@@ -26,8 +28,10 @@ export type ClaudeStandinOptions = {
   /** Where faults with a `chance` draw from. */
   readonly faultSeed?: number
   readonly rateLimits?: Partial<RateLimits>
-  /** Policies in place of the standard ones; a hostile persona wraps a standard one. */
+  /** Policies in place of the standard ones. */
   readonly policies?: readonly Policy[]
+  /** Characters that answer in the policies' place; nobody unless told. */
+  readonly personas?: { readonly mix: PersonaMix; readonly seed?: number | undefined }
   /** Body bytes, 32 MiB unless told, as with the vendor. */
   readonly bodyBytesMax?: number
   /** pino level; `silent` unless told. */
@@ -47,6 +51,7 @@ export type Standin = {
   readonly seal: ThinkingSeal
   readonly courier: Courier
   readonly policies: readonly Policy[]
+  readonly cast: Cast
   readonly latencyMs: Readonly<Record<ModelLine, number>>
   readonly now: () => number
 }
@@ -54,12 +59,14 @@ export type Standin = {
 const latency = z.number().min(0).max(latencyMsMax).default(0)
 const latencies = z.object({ haiku: latency, sonnet: latency, opus: latency })
 
-/** Builds the parts of one server. Throws (zod) on a latency or a fault out of its limits. */
+/** Builds the parts of one server. Throws (zod) on a latency, a fault or a persona out of its limits. */
 export function createStandin(options: ClaudeStandinOptions): Standin {
   const now = options.now ?? Date.now
   const faults = new FaultQueue()
   if (options.faultSeed !== undefined) faults.seed(options.faultSeed)
   faults.add(options.faults ?? [])
+  const cast = new Cast()
+  if (options.personas !== undefined) cast.set(options.personas.mix, options.personas.seed)
   return {
     ids: createIds(),
     journal: new Journal(),
@@ -69,6 +76,7 @@ export function createStandin(options: ClaudeStandinOptions): Standin {
     seal: createThinkingSeal(options.signingKey ?? 'claude-stand-in'),
     courier: new Courier(),
     policies: options.policies ?? standardPolicies,
+    cast,
     latencyMs: latencies.parse(options.latencyMs ?? {}),
     now,
   }

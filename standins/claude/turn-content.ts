@@ -2,6 +2,7 @@
 
 import type { ContentBlock, StopReason } from '@anthropic-ai/sdk/resources/messages'
 import type { Ids } from './ids.ts'
+import type { RawBlock } from './personas/persona.ts'
 import type { Call, Move } from './policy.ts'
 import { isForced } from './request-rules.ts'
 import type { MessagesRequest } from './request-shape.ts'
@@ -35,6 +36,17 @@ export function contentOf(
     }
   }
   return { content: [textBlock(textOf(move, request))], stopReason: 'end_turn', thoughtBytes: 0 }
+}
+
+/** What a persona says, as it is: neither offered tools nor the output format bind it. */
+export function rawContent(blocks: readonly RawBlock[], stopReason: string, ids: Ids): TurnContent {
+  const content = blocks.map((block): ContentBlock => {
+    if (block.type === 'text') return textBlock(block.text)
+    const { id = ids.toolUse(), name, input } = block
+    return { type: 'tool_use', id, name, input, caller: { type: 'direct' } }
+  })
+  // The types know the vendor's stop reasons only; a persona may make one up.
+  return { content, stopReason: stopReason as StopReason, thoughtBytes: 0 }
 }
 
 export function textBlock(text: string): ContentBlock {
