@@ -198,6 +198,8 @@ export class AgentLoop<V extends z.ZodObject> {
         return this.#rules('truncated', 'The answer was cut off, so it is not acted on')
       case 'refusal':
         return this.#rules('refused', 'The model refused the task')
+      case 'unusable':
+        return this.#rules('truncated', 'The answer is too long or too deeply nested to be used')
       default:
         return this.#rules('unknown_stop', `Unknown stop reason ${reply.stopReason}`)
     }

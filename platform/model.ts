@@ -36,6 +36,7 @@ export interface TurnRequest {
 
 export interface TurnReply {
   readonly content: readonly Block[]
+  /** One of the API's, `none`, `unknown`, or `unusable`: then the content is left out. */
   readonly stopReason: string
   readonly usage: Usage
   readonly costNanoUsd: number
@@ -100,10 +101,12 @@ export function createModel(config: ClaudeConfig, prices: Prices, metrics: Metri
       recordUsage(metrics, model, mode, usage)
       const cost = costNanoUsd(prices, model, usage)
       metrics.claudeCostUsd.inc({ model, mode }, cost / 1e9)
-      metrics.claudeRequests.inc({ model, outcome: message.stop_reason ?? 'none', mode })
+      const isUsable = isSendable(message.content, request.outputTokensMax)
+      const stopReason = isUsable ? stopReasonOf(message.stop_reason) : 'unusable'
+      metrics.claudeRequests.inc({ model, outcome: stopReason, mode })
       return {
-        content: message.content as unknown as Block[],
-        stopReason: message.stop_reason ?? 'none',
+        content: isUsable ? (message.content as unknown as Block[]) : [],
+        stopReason,
         usage,
         costNanoUsd: cost,
       }
@@ -116,6 +119,32 @@ export function createModel(config: ClaudeConfig, prices: Prices, metrics: Metri
     } finally {
       metrics.claudeDuration.observe({ model, mode }, seconds())
     }
+  }
+}
+
+const stopReasons: ReadonlySet<string> = new Set([
+  'end_turn',
+  'max_tokens',
+  'stop_sequence',
+  'tool_use',
+  'pause_turn',
+  'refusal',
+  'model_context_window_exceeded',
+])
+
+/** A reason labels metrics and is stored: one that we do not know is not passed on in its words. */
+const stopReasonOf = (reason: string | null): string =>
+  reason === null ? 'none' : stopReasons.has(reason) ? reason : 'unknown'
+
+/** Generous: JSON of a token that is a single odd character. */
+const charactersPerTokenMax = 16
+
+/** An answer goes back with the next turn and may be recorded: as JSON, and not beyond all limits. */
+function isSendable(content: unknown, outputTokensMax: number): boolean {
+  try {
+    return JSON.stringify(content).length <= outputTokensMax * charactersPerTokenMax
+  } catch {
+    return false // nested too deeply
   }
 }
 

@@ -106,10 +106,13 @@ export const agentFailure = z.object({ code: z.string(), message: z.string() })
 /** An agent's reasons: words for people; nothing is decided by them. */
 export const reasons = z.array(z.string().max(reasonCharactersMax)).max(reasonsMax)
 
-/** Makes words of a model fit `reasons`: clipped, none empty, valid Unicode. */
+/** What breaks a line, a log or a database, and what makes a text read otherwise than it is. */
+const unprintable = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]+/gu
+
+/** Makes words of a model fit `reasons`: one line each, clipped, none empty, valid Unicode. */
 export function clipReasons(words: readonly string[]): string[] {
   return words
-    .map((word) => word.trim())
+    .map((word) => word.replaceAll(unprintable, ' ').trim())
     .filter((word) => word !== '')
     .slice(0, reasonsMax)
     .map((word) => word.slice(0, reasonCharactersMax).toWellFormed())

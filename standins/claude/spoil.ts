@@ -3,6 +3,7 @@
 import type { ContentBlock } from '@anthropic-ai/sdk/resources/messages'
 import type { Fault } from './faults.ts'
 import { tokensOf } from './prompt-prefix.ts'
+import { inputText } from './raw-input.ts'
 import type { TurnContent } from './turn-content.ts'
 import { textBlock } from './turn-content.ts'
 
@@ -42,7 +43,7 @@ export function outputTokensOf({ content, thoughtBytes }: TurnContent): number {
 function blockBytes(block: ContentBlock): number {
   if (block.type === 'text') return Buffer.byteLength(block.text)
   if (block.type !== 'tool_use') return 0
-  return Buffer.byteLength(block.name) + Buffer.byteLength(JSON.stringify(block.input))
+  return Buffer.byteLength(block.name) + Buffer.byteLength(inputText(block.input))
 }
 
 /** Half of the last block: half a text, or a call whose input never came. */

@@ -6,6 +6,7 @@ import type {
   RawContentBlockDelta,
   RawMessageStreamEvent,
 } from '@anthropic-ai/sdk/resources/messages'
+import { inputText } from './raw-input.ts'
 
 const deltaChars = 160
 
@@ -82,7 +83,7 @@ function deltasOf(block: ContentBlock): RawContentBlockDelta[] {
   }
   if (block.type !== 'tool_use') return []
   // The API opens every input with an empty piece; an input without fields is `{}` all the same.
-  const pieces = ['', ...chunksOf(JSON.stringify(block.input))]
+  const pieces = ['', ...chunksOf(inputText(block.input))]
   return pieces.map((partial_json) => ({ type: 'input_json_delta', partial_json }))
 }
 

@@ -3,6 +3,7 @@
  * exist, other people's ids, stop reasons from nowhere. Which of them is drawn anew in every turn.
  */
 
+import { RawInput } from '../raw-input.ts'
 import { lieOf } from './lies.ts'
 import {
   type Act,
@@ -19,6 +20,7 @@ import {
 
 const hugeNumbers = [1e308, -1, 2 ** 53, Number.MIN_VALUE, -0]
 const nestedLevels = 20_000
+const nested = '['.repeat(nestedLevels) + ']'.repeat(nestedLevels)
 const oddNames = [
   '',
   '../../set_stock',
@@ -38,16 +40,17 @@ const oddStops = [
 /** NUL, half of a pair, a bell, a terminal's escape, right-to-left, a line that looks like a log's. */
 const oddText = `${inventedMark} \u0000 \ud800 \u0007 \u001b[31m \u202e \u2028 \n{"level":"error"}`
 
-/** A quarter of the turns are honest, so that conversations get somewhere before they go wrong. */
-const honestShare = 0.25
+/** Some turns are honest, so that conversations get somewhere before they go wrong. */
+const honestShare = 0.3
+const callShare = 0.6
 
 export const garbage: Persona = {
   name: 'garbage',
   act: (scene) => {
-    if (scene.random() < honestShare) return honestly(scene)
-    return (
-      pick(scene.honest.kind === 'call' ? inCalls : inVerdicts, scene.random())?.(scene) ?? says('')
-    )
+    const { honest, random } = scene
+    if (random() < honestShare) return honestly(scene)
+    const kinds = honest.kind === 'call' && random() < callShare ? inCalls : inVerdicts
+    return pick(kinds, random())?.(scene) ?? says('')
   },
 }
 
@@ -69,7 +72,8 @@ const inCalls: readonly ((scene: Scene) => Act)[] = [
   (scene) => calls(withInput(scene, fromJson('{"__proto__":{"isAdmin":true},"constructor":1}'))),
   (scene) => calls(withInput(scene, everywhere(oddText))),
   (scene) => calls(withInput(scene, [1, 'two', null])),
-  (scene) => calls(withInput(scene, nested())),
+  (scene) => calls(withInput(scene, new RawInput(`{"sku":${nested},"orderId":${nested}}`))),
+  (scene) => calls(withInput(scene, new RawInput('{"orderId":"half'))),
   (scene) => calls(...oddNames.map((name) => ({ ...withInput(scene, {}), name }))),
   ({ view }) =>
     calls(
@@ -92,7 +96,7 @@ const inVerdicts: readonly ((scene: Scene) => Act)[] = [
   () => says(`{"verdict":"accept"} {"verdict":"review"}`),
   () => says(`\`\`\`json\n{"verdict":"accept"}\n\`\`\``),
   () => says('{"__proto__":{"verdict":"accept","decision":"ship"}}'),
-  () => says('['.repeat(nestedLevels) + ']'.repeat(nestedLevels)),
+  () => says(nested),
   () => says('null'),
   () => says(''),
   () => ({ kind: 'raw', blocks: [], stopReason: 'end_turn' }),
@@ -122,9 +126,3 @@ const everywhere = (text: string) => ({
   skus: [text],
   quantity: text,
 })
-
-function nested(): unknown {
-  let value: unknown = 1
-  for (let level = 0; level < nestedLevels; level++) value = [value]
-  return { skus: value, orderId: value, customerId: value, sku: value }
-}
