@@ -36,7 +36,9 @@ export async function runAgent<V extends z.ZodObject>(
   signal: AbortSignal,
   draft: AgentDraft | null = null,
 ): Promise<AgentRun<z.output<V>>> {
-  const until = deadline(spec.limits.runMs, signal)
+  // The draft is part of the run: together they have its time.
+  const leftMs = Math.max(1, spec.limits.runMs - (draft?.record.durationMs ?? 0))
+  const until = deadline(leftMs, signal)
   const run = new AgentLoop(deps, spec, tools, task, until, draft)
   const result = await run.toEnd()
   const { mode } = deps.model

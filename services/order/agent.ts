@@ -100,8 +100,9 @@ function customerTools(db: Db, { orderId, customerId: ownId }: StoredOrder): Age
         assertInOrder(customerId === ownId, 'customerId')
         const { orders, last24h } = await findRecentOrders(db, customerId, orderId)
         return {
-          orders: orders.map(({ orderId, totalCents, status, openedAt }) => {
-            return { orderId, totalCents, status, openedAt }
+          // No ids: whoever sent this order need not be who sent those, and reads the agent's words.
+          orders: orders.map(({ totalCents, status, openedAt }) => {
+            return { totalCents, status, openedAt }
           }),
           last24h,
         }

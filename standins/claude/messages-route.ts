@@ -121,7 +121,7 @@ function think(
   const sign = (thinking: string) => standin.seal.sign(messageId, prefix.hash, thinking)
   const healthy =
     act?.kind === 'raw'
-      ? rawContent(act.blocks, act.stopReason, standin.ids)
+      ? rawContent(act.blocks, act.stopReason, standin.ids, wanted.max_tokens)
       : contentOf(act?.move ?? honest, wanted, standin.ids, sign)
   const fault = standin.faults.take({
     model: model.id,

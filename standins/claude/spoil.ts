@@ -34,10 +34,10 @@ export function limitContent(turn: TurnContent, maxTokens: number): TurnContent 
 }
 
 /** Tokens the turn costs, thinking included. An empty turn costs nothing. */
-export function outputTokensOf({ content, thoughtBytes }: TurnContent): number {
+export function outputTokensOf({ content, thoughtBytes, tokensMax }: TurnContent): number {
   let bytes = thoughtBytes
   for (const block of content) bytes += blockBytes(block)
-  return tokensOf(bytes)
+  return Math.min(tokensOf(bytes), tokensMax ?? Number.POSITIVE_INFINITY)
 }
 
 function blockBytes(block: ContentBlock): number {

@@ -13,6 +13,8 @@ export type TurnContent = {
   readonly stopReason: StopReason
   /** Bytes the model would have thought, whether or not the text is shown. */
   readonly thoughtBytes: number
+  /** Billed at most: a persona may say more than `max_tokens`, but nobody pays for more. */
+  readonly tokensMax?: number
 }
 
 /**
@@ -39,14 +41,19 @@ export function contentOf(
 }
 
 /** What a persona says, as it is: neither offered tools nor the output format bind it. */
-export function rawContent(blocks: readonly RawBlock[], stopReason: string, ids: Ids): TurnContent {
+export function rawContent(
+  blocks: readonly RawBlock[],
+  stopReason: string,
+  ids: Ids,
+  tokensMax: number,
+): TurnContent {
   const content = blocks.map((block): ContentBlock => {
     if (block.type === 'text') return textBlock(block.text)
     const { id = ids.toolUse(), name, input } = block
     return { type: 'tool_use', id, name, input, caller: { type: 'direct' } }
   })
   // The types know the vendor's stop reasons only; a persona may make one up.
-  return { content, stopReason: stopReason as StopReason, thoughtBytes: 0 }
+  return { content, stopReason: stopReason as StopReason, thoughtBytes: 0, tokensMax }
 }
 
 export function textBlock(text: string): ContentBlock {

@@ -126,7 +126,6 @@ describe('the agent that validates orders', () => {
       {
         orders: [
           {
-            orderId: injected.orderId,
             totalCents: 11_050,
             status: 'open',
             openedAt: injected.openedAt,
