@@ -19,6 +19,9 @@ export const hostilePersonas = personaNames.filter((name) => name !== 'honest')
 /** Short enough that a model that stalls does not hold a test up. */
 export const shortLimits = { ...defaultLimits, turnMs: 300, runMs: 900 }
 
+/** What a busy machine may add to a deadline. */
+const lateMs = 2_000
+
 /** A stand-in of its own, on which this persona plays in every conversation. */
 export async function hostileModel(persona: string, seed = 1): Promise<HostileModel> {
   const app = createClaudeStandin({ personas: { mix: { [persona]: 1 }, seed } })
@@ -36,13 +39,13 @@ export async function hostileModel(persona: string, seed = 1): Promise<HostileMo
   }
 }
 
-/** What a run used beyond these limits, in words; a turn may overshoot what is counted after it. */
+/** What a run used beyond these limits, in words. */
 export function overruns(record: AgentRecord, limits: typeof defaultLimits): string[] {
   const { turns, toolCalls, durationMs } = record
   const over: [string, number, number][] = [
     ['turns', turns, limits.turnsMax],
     ['tool calls', toolCalls.length, limits.toolCallsMax],
-    ['ms', durationMs, limits.runMs + limits.turnMs],
+    ['ms', durationMs, limits.runMs + lateMs],
   ]
   return over.flatMap(([what, used, max]) =>
     used > max ? [`${used} ${what}, ${max} allowed`] : [],

@@ -105,4 +105,35 @@ describe('orders under a hostile model', () => {
       assert.equal(live.get(orderId) ?? 0, status === 'fulfilled' ? 1 : 0, `${orderId} ${status}`)
     }
   })
+
+  it('would not pass the checks with one row changed', async () => {
+    const [order] = await t.rows<{ id: string }>(
+      'orchestrator',
+      `select order_id as id from customer_order where status = 'fulfilled' limit 1`,
+    )
+    const id = order?.id
+    const run = {
+      ...{ rows: t.rows, carrierUrl: t.platform.urls['carrier-standin'], limits: limitsOf() },
+      ...{ answers: [], before: await takeSnapshot(t.rows) },
+    }
+    const whats = async () => new Set((await checkHostile(run)).map(({ what }) => what))
+    assert.deepEqual(await whats(), new Set())
+
+    await t.rows('orders', `update product set price_cents = price_cents + 1 where sku = 'DEF456'`)
+    await t.rows('orders', `update order_line set quantity = 900 where order_id = $1`, [id])
+    await t.rows('fulfillment', `update shipment set service = 'INVENTED' where order_id = $1`, [
+      id,
+    ])
+
+    assert.deepEqual(
+      await whats(),
+      new Set([
+        'an order that is not as it was ordered',
+        'a shipment that is not as it was offered',
+        'a label that nobody decided on',
+        'rows changed outside policy',
+        'words of a model where none belong',
+      ]),
+    )
+  })
 })

@@ -29,9 +29,24 @@ describe('the process of the stand-in', () => {
     assert.equal(lines.length, 1)
   })
 
+  it('plays the personas that its environment names', async () => {
+    const env = { PATH: process.env.PATH, PORT: '0', PERSONAS: '{"liar":1,"honest":2}' }
+    const child = spawn(process.execPath, [main], {
+      env: { ...env, PERSONA_SEED: '7' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const [line] = await once(createInterface({ input: child.stdout }), 'line')
+    const url = /http:\/\/127\.0\.0\.1:\d+/.exec(line)?.[0]
+    const { mix, seed } = (await (await fetch(`${url}/personas`)).json()) as Record<string, unknown>
+    child.kill('SIGTERM')
+    await once(child, 'exit')
+
+    assert.deepEqual({ mix, seed }, { mix: { liar: 1, honest: 2 }, seed: 7 })
+  })
+
   it('reports every bad setting at once and exits with 1', async () => {
     const child = spawn(process.execPath, [main], {
-      env: { PATH: process.env.PATH, PORT: 'ninety', LATENCY_OPUS_MS: '-1' },
+      env: { PATH: process.env.PATH, PORT: 'ninety', LATENCY_OPUS_MS: '-1', PERSONAS: '{' },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     let errors = ''
@@ -41,6 +56,6 @@ describe('the process of the stand-in', () => {
     const [code] = await once(child, 'close')
 
     assert.equal(code, 1)
-    assert.match(errors, /PORT[\s\S]*LATENCY_OPUS_MS/)
+    assert.match(errors, /PORT[\s\S]*LATENCY_OPUS_MS[\s\S]*PERSONAS/)
   })
 })
