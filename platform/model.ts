@@ -139,13 +139,18 @@ const stopReasonOf = (reason: string | null): string =>
 /** Generous: JSON of a token that is a single odd character. */
 const charactersPerTokenMax = 16
 
+/** No tool's input comes near it; much more, and whoever copies or records it runs out of stack. */
+const nestedLevelsMax = 64
+
 /** An answer goes back with the next turn and may be recorded: as JSON, and not beyond all limits. */
 function isSendable(content: unknown, outputTokensMax: number): boolean {
-  try {
-    return JSON.stringify(content).length <= outputTokensMax * charactersPerTokenMax
-  } catch {
-    return false // nested too deeply
-  }
+  if (!isNestedWithin(nestedLevelsMax, content)) return false
+  return JSON.stringify(content).length <= outputTokensMax * charactersPerTokenMax
+}
+
+function isNestedWithin(levels: number, value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  return levels > 0 && Object.values(value).every((part) => isNestedWithin(levels - 1, part))
 }
 
 const liveUrl = 'https://api.anthropic.com'

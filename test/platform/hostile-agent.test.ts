@@ -38,6 +38,13 @@ const conversations = 16
 /** The answer is in it twice: as a message, and as what the agent must react to. */
 const draftCharactersMax = 2 * 16 * shortLimits.outputTokensPerTurnMax + 10_000
 
+const draftLevelsMax = 72
+
+const levelsOf = (value: unknown): number =>
+  typeof value === 'object' && value !== null
+    ? 1 + Math.max(0, ...Object.values(value).map(levelsOf))
+    : 0
+
 const neverAborted = new AbortController().signal
 
 const toolsOf = () =>
@@ -104,6 +111,7 @@ describe('an agent that meets a hostile model', () => {
       for (const draft of drafts) {
         // Too much of it, or too deep, and no database could take it.
         assert.ok(JSON.stringify(draft).length < draftCharactersMax)
+        assert.ok(levelsOf(draft) < draftLevelsMax)
       }
       assert.ok(drafts.some((draft) => draft?.pending.stopReason === 'unusable'))
     })

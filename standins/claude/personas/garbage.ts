@@ -19,8 +19,12 @@ import {
 } from './persona.ts'
 
 const hugeNumbers = [1e308, -1, 2 ** 53, Number.MIN_VALUE, -0]
-const nestedLevels = 20_000
-const nested = '['.repeat(nestedLevels) + ']'.repeat(nestedLevels)
+/** From odd to fatal: what copies or writes a value level by level runs out of stack on the way. */
+const nestedLevels = [100, 3_000, 20_000]
+const nested = ({ random }: Scene) => {
+  const levels = pick(nestedLevels, random()) ?? 0
+  return '['.repeat(levels) + ']'.repeat(levels)
+}
 const oddNames = [
   '',
   '../../set_stock',
@@ -72,7 +76,7 @@ const inCalls: readonly ((scene: Scene) => Act)[] = [
   (scene) => calls(withInput(scene, fromJson('{"__proto__":{"isAdmin":true},"constructor":1}'))),
   (scene) => calls(withInput(scene, everywhere(oddText))),
   (scene) => calls(withInput(scene, [1, 'two', null])),
-  (scene) => calls(withInput(scene, new RawInput(`{"sku":${nested},"orderId":${nested}}`))),
+  (scene) => calls(withInput(scene, new RawInput(`{"sku":${nested(scene)},"orderId":[]}`))),
   (scene) => calls(withInput(scene, new RawInput('{"orderId":"half'))),
   (scene) => calls(...oddNames.map((name) => ({ ...withInput(scene, {}), name }))),
   ({ view }) =>
@@ -96,7 +100,7 @@ const inVerdicts: readonly ((scene: Scene) => Act)[] = [
   () => says(`{"verdict":"accept"} {"verdict":"review"}`),
   () => says(`\`\`\`json\n{"verdict":"accept"}\n\`\`\``),
   () => says('{"__proto__":{"verdict":"accept","decision":"ship"}}'),
-  () => says(nested),
+  (scene) => says(nested(scene)),
   () => says('null'),
   () => says(''),
   () => ({ kind: 'raw', blocks: [], stopReason: 'end_turn' }),

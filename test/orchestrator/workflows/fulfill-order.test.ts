@@ -423,12 +423,9 @@ describe('the run of an order', () => {
       })
 
       await endsAs(ran, 'held', 'decided_hold')
-      assert.deepEqual((await ran.order()).summary?.decision.reasons, [
-        'c\ufffdd \ufffd',
-        'a\ufffdb',
-      ])
+      assert.deepEqual((await ran.order()).summary?.decision.reasons, ['c d \ufffd', 'a b'])
       const closed = ran.services.calls.at(-1)?.input.reason
-      assert.equal(closed, 'c\ufffdd \ufffd')
+      assert.equal(closed, 'c d \ufffd')
     })
   })
 
