@@ -44,8 +44,6 @@ export class AgentLoop<V extends z.ZodObject> {
   readonly #startedAt: number
   readonly #toolCalls: { name: string; ok: boolean }[] = []
   #turns = 0
-  /** Turns of the present model: each rung of the ladder begins anew. */
-  #rungTurns = 0
   #repairs = 0
   #usage: Usage = noUsage
   #costNanoUsd = 0
@@ -73,7 +71,6 @@ export class AgentLoop<V extends z.ZodObject> {
     this.#messages = [...draft.messages]
     this.#pending = draft.pending
     this.#turns = draft.record.turns
-    this.#rungTurns = draft.record.turns
     this.#usage = draft.record.usage
     this.#costNanoUsd = draft.record.costNanoUsd
     this.#stopReason = draft.record.stopReason
@@ -93,7 +90,7 @@ export class AgentLoop<V extends z.ZodObject> {
     const { limits } = this.#spec
     const ended = this.#pending && (await this.#react(this.#pending))
     if (ended !== undefined) return ended
-    while (this.#rungTurns < limits.turnsMax) {
+    while (this.#turns < limits.turnsMax) {
       const exceeded = this.#exceeded()
       if (exceeded !== undefined) return this.#rules(exceeded, `The run is over its ${exceeded}`)
       let reply: TurnReply
@@ -130,7 +127,6 @@ export class AgentLoop<V extends z.ZodObject> {
       },
     )
     this.#turns += 1
-    this.#rungTurns += 1
     this.#usage = addUsage(this.#usage, reply.usage)
     this.#costNanoUsd += reply.costNanoUsd
     this.#stopReason = reply.stopReason
@@ -172,7 +168,6 @@ export class AgentLoop<V extends z.ZodObject> {
     const from = this.#model
     this.#fallbackFrom.push({ model: from, code: error.code })
     this.#messages = [this.#task]
-    this.#rungTurns = 0
     this.#repairs = 0
     const { metrics, model, log } = this.#deps
     metrics.agentFallbacks.inc({ from, to: this.#model, mode: model.mode })

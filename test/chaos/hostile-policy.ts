@@ -12,7 +12,7 @@ export interface Rules {
 
 const heldCodes = new Set([
   ...['over_limit', 'too_heavy', 'no_service', 'address_refused', 'agent_review', 'decided_hold'],
-  'dependency_unavailable',
+  ...['dependency_unavailable', 'rules_only_limit', 'rate_changed'],
 ])
 const codesOf: Readonly<Record<string, ReadonlySet<string | null>>> = {
   fulfilled: new Set([null]),

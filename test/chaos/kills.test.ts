@@ -28,7 +28,7 @@ describe('the crash matrix', () => {
   it('holds every promise in its short form', { timeout: runMs }, async () => {
     const lines: string[] = []
     const held = await runKills({
-      portOffset: 33_000,
+      portOffset: 20_800,
       replicas: 2,
       walk: shortWalk(),
       seed: 1,

@@ -41,6 +41,13 @@ const attemptMs = 20_000
 const pauseMs = 250
 const pauseMsMax = 5_000
 
+export interface LedgerOptions {
+  /** 1: a client that does not try again. */
+  readonly attemptsMax?: number
+  /** Sees the whole of every answer. */
+  readonly onAnswer?: (orderId: string, body: unknown) => void
+}
+
 export class Ledger {
   readonly entries: Entry[] = []
   /** Answers that no client should ever get. */
@@ -48,11 +55,15 @@ export class Ledger {
   /** How often each kind of trouble was met and overcome. */
   readonly troubles = new Map<string, number>()
   readonly #fronts: readonly string[]
+  readonly #attemptsMax: number
+  readonly #onAnswer: NonNullable<LedgerOptions['onAnswer']>
   readonly #underWay = new Set<Promise<void>>()
   #turn = 0
 
-  constructor(fronts: readonly string[]) {
+  constructor(fronts: readonly string[], options: LedgerOptions = {}) {
     this.#fronts = fronts
+    this.#attemptsMax = options.attemptsMax ?? attemptsMax
+    this.#onAnswer = options.onAnswer ?? (() => {})
   }
 
   /** Sends one order until it is answered; the entry is in the ledger at once. */
@@ -100,10 +111,13 @@ export class Ledger {
     path: string,
     init: RequestInit,
   ): Promise<Answer | undefined> {
-    for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    for (let attempt = 0; attempt < this.#attemptsMax; attempt++) {
       const front = this.#fronts[(turn + attempt) % this.#fronts.length]
       const said = await ask(`${front}${path}`, init)
-      if (said.answer !== undefined && said.http < 300) entry.answers.push(said.answer)
+      if (said.answer !== undefined) {
+        entry.answers.push(said.answer)
+        this.#onAnswer(said.answer.orderId, said.body)
+      }
       if (said.http === 200 || said.http === 202) return said.answer
       if (said.http === 409) return { ...noAnswer, http: 409 }
       this.#note(said.trouble)
@@ -113,7 +127,7 @@ export class Ledger {
       await delay(Math.min(pauseMsMax, said.retryAfterMs ?? pauseMs))
     }
     this.oddities.push(
-      `${path} of ${entry.kind} ${entry.key}: no answer in ${attemptsMax} attempts`,
+      `${path} of ${entry.kind} ${entry.key}: no answer in ${this.#attemptsMax} attempts`,
     )
     return undefined
   }
@@ -132,6 +146,7 @@ const noAnswer: Answer = {
 interface Said {
   readonly http: number
   readonly answer?: Answer
+  readonly body?: unknown
   readonly trouble: string
   readonly retryAfterMs?: number
 }
@@ -142,7 +157,7 @@ async function ask(url: string, init: RequestInit): Promise<Said> {
     const http = response.status
     // biome-ignore lint/suspicious/noExplicitAny: read by field
     const body = (await response.json()) as any
-    if (http < 300) return { http, answer: toAnswer(http, body), trouble: '' }
+    if (http < 300) return { http, answer: toAnswer(http, body), body, trouble: '' }
     const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
     const after = Number.isNaN(seconds) ? {} : { retryAfterMs: seconds * 1_000 }
     return { http, trouble: `${http} ${body.code}`, ...after }

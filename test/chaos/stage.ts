@@ -31,6 +31,8 @@ export interface StageOptions {
 
 export interface Stage extends AsyncDisposable {
   readonly platform: Platform
+  /** What clients call: round robin over the orchestrators. */
+  readonly front: string
   /** Base URLs of the orchestrators. */
   readonly fronts: readonly string[]
   /** Every link, to be intercepted. */
@@ -60,6 +62,13 @@ const replicaPortStep = 10
 const scream = /unhandled ?rejection|uncaught ?exception|MaxListenersExceeded/i
 const queryMs = 20_000
 const queryAgainMs = 100
+
+const running = new Set<AsyncDisposableStack>()
+
+/** Ends every stage that runs: for whoever is interrupted. */
+export async function endStages(): Promise<void> {
+  await Promise.allSettled([...running].map((stage) => stage.disposeAsync()))
+}
 
 /** Starts it; disposing it stops everything and removes its data. */
 export async function startStage(options: StageOptions): Promise<Stage> {
@@ -149,8 +158,10 @@ export async function startStage(options: StageOptions): Promise<Stage> {
     return pool
   }
   const kept = undo.move()
+  running.add(kept)
   return {
     platform,
+    front: front.url,
     fronts: backends('orchestrator', replicas).map(({ port }) => `http://127.0.0.1:${port}`),
     links: [...Object.values(services), claude, carrier],
     postgres,
@@ -172,6 +183,9 @@ export async function startStage(options: StageOptions): Promise<Stage> {
       return client
     },
     screams,
-    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+    [Symbol.asyncDispose]: async () => {
+      running.delete(kept)
+      await kept.disposeAsync()
+    },
   }
 }

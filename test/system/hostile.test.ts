@@ -10,7 +10,7 @@ import { waitFor } from '../support/wait-for.ts'
 import { get, postOrder } from './client.ts'
 import { startTestPlatform, type TestPlatform } from './platform.ts'
 
-const orders = 60
+const orders = 200
 const clients = 6
 const seed = 11
 const limits = { AGENT_TURN_MS: '800', AGENT_RUN_MS: '2500' }
@@ -28,7 +28,7 @@ describe('orders under a hostile model', () => {
   before(async () => {
     const short = { ...limits, MODEL_BACKOFF_MIN_MS: '20', MODEL_BACKOFF_MAX_MS: '100' }
     const retries = { STEP_BACKOFF_MIN_MS: '20', STEP_BACKOFF_MAX_MS: '100' }
-    t = await startTestPlatform(27_000, {
+    t = await startTestPlatform(20_300, {
       env: {
         orchestrator: { ...short, ...retries },
         ...{ order: short, inventory: short, fulfillment: short },
