@@ -22,6 +22,8 @@ export function childEnv(
     PORT: String(spec.port),
     LOG_LEVEL: logLevel,
     DRAIN_SECONDS: String(drainSeconds),
+    // No load balancer stands in front of us.
+    DRAIN_ACCEPT_MS: '0',
     ...spec.env(setup),
     ...more,
   }

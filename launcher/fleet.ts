@@ -88,6 +88,14 @@ export class Fleet {
     await this.#get(name).kill()
   }
 
+  /** SIGTERM to one, as a rolling restart would; how it ended. SIGKILL after `graceMs`. */
+  async terminate(name: string, graceMs: number): Promise<ProcessExit | undefined> {
+    const managed = this.#get(name)
+    const { ended } = managed
+    await managed.stop(graceMs)
+    return ended
+  }
+
   /** SIGTERM to all at once, SIGKILL for what is left after `graceMs`. */
   async stopAll(graceMs: number): Promise<void> {
     this.#stopping.abort()

@@ -81,6 +81,11 @@ export interface Platform {
   readonly exited: Promise<ProcessExit>
   /** SIGKILL; the process stays down until `start`. */
   kill(name: string): Promise<void>
+  /**
+   * SIGTERM, SIGKILL after 15 s: how it ended, undefined when it did not run. It stays down until
+   * `start`.
+   */
+  terminate(name: string): Promise<ProcessExit | undefined>
   /** Starts a killed process again on the same port; resolves once it is ready. */
   start(name: string): Promise<void>
   /**
@@ -139,6 +144,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     postgres,
     exited: fleet.exited,
     kill: (name) => fleet.kill(name),
+    terminate: (name) => fleet.terminate(name, stopGraceMs),
     start: (name) => fleet.start(name),
     stop: async (grace = stopGraceMs) => {
       graceMs = grace

@@ -5,18 +5,13 @@
 import { randomUUID } from 'node:crypto'
 import { AppError } from '../platform/errors.ts'
 import type { Log } from '../platform/log.ts'
-import type { Flights } from './flights.ts'
+import { type AdmissionDeps, admit } from './admission.ts'
 import { hashOf, type OrderRequest } from './order-request.ts'
 import { findByKey, findUnstarted, type OrderRow, takeIn } from './order-store.ts'
 import { type RunStartDeps, runIdOf, startRun } from './runs.ts'
 
-export interface IntakeDeps extends RunStartDeps {
+export interface IntakeDeps extends RunStartDeps, AdmissionDeps {
   readonly log: Log
-  readonly flights: Flights
-  /** Runs that this process starts directly; beyond them orders are queued. */
-  readonly inFlightMax: number
-  /** Orders that may wait in the queue; beyond them callers are told to come back. */
-  readonly queueMax: number
 }
 
 export interface Submission {
@@ -27,7 +22,6 @@ export interface Submission {
   readonly preferQueue: boolean
 }
 
-const retryAfterSeconds = 2
 const unstartedAfterMs = 5_000
 const sweepBatch = 100
 
@@ -40,9 +34,7 @@ const sweepBatch = 100
 export async function submitOrder(deps: IntakeDeps, submission: Submission): Promise<OrderRow> {
   const { clientId, request, traceId } = submission
   const bodyHash = hashOf(request)
-  const dispatch = await admit(deps, submission.preferQueue)
-  if (dispatch === 'refused') return earlierOrder(deps, submission, bodyHash)
-  return deps.flights.during(async () => {
+  const enter = async (dispatch: 'direct' | 'queued'): Promise<OrderRow> => {
     const { row } = await takeIn(deps.pool, {
       orderId: randomUUID(),
       clientId,
@@ -54,32 +46,26 @@ export async function submitOrder(deps: IntakeDeps, submission: Submission): Pro
     })
     if (row.status === 'running') await startRun(deps, row, dispatch)
     return row
-  })
+  }
+  try {
+    return await admit(deps, submission.preferQueue, enter)
+  } catch (error) {
+    const known = isOverloaded(error) ? await earlierOrder(deps, submission, bodyHash) : undefined
+    if (known === undefined) throw error
+    return known
+  }
 }
 
-async function admit(
-  deps: IntakeDeps,
-  preferQueue: boolean,
-): Promise<'direct' | 'queued' | 'refused'> {
-  if (!preferQueue && deps.flights.running < deps.inFlightMax) return 'direct'
-  return (await deps.engine.queued()) < deps.queueMax ? 'queued' : 'refused'
-}
+const isOverloaded = (error: unknown) => error instanceof AppError && error.code === 'overloaded'
 
 /** Without room for new orders, repeats of known ones are still answered. */
 async function earlierOrder(
   { pool }: IntakeDeps,
   { clientId, idempotencyKey }: Submission,
   bodyHash: string,
-): Promise<OrderRow> {
-  const known =
-    idempotencyKey === undefined
-      ? undefined
-      : await findByKey(pool, clientId, idempotencyKey, bodyHash)
-  if (known !== undefined) return known
-  throw new AppError('unavailable', 'overloaded', 'Too many orders are waiting', {
-    next: `Send the same request again in ${retryAfterSeconds} seconds; nothing was stored.`,
-    http: { status: 429, headers: { 'retry-after': String(retryAfterSeconds) } },
-  })
+): Promise<OrderRow | undefined> {
+  if (idempotencyKey === undefined) return undefined
+  return findByKey(pool, clientId, idempotencyKey, bodyHash)
 }
 
 /** Starts the runs of orders whose process died between the write and the start. */

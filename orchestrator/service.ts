@@ -22,7 +22,7 @@ import { migrate } from '../platform/migrate.ts'
 import { createModel, type Model } from '../platform/model.ts'
 import { modelId, readPrices } from '../platform/prices.ts'
 import type { RunningProcess } from '../platform/process.ts'
-import { createHttpProcess, settled } from '../platform/service.ts'
+import { createHttpProcess, drained } from '../platform/service.ts'
 import { type Authenticate, authenticateByToken, authenticateLocally } from './caller.ts'
 import { DbosEngine } from './engine/dbos-engine.ts'
 import { endFailedRuns } from './failed-runs.ts'
@@ -157,9 +157,9 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
   return {
     stop: async () => {
       clearInterval(sweep)
-      http.drain()
       draining.abort()
-      await settled(http.inFlight, config.DRAIN_SECONDS * 500)
+      const timeoutMs = config.DRAIN_SECONDS * 500
+      await drained(http, { acceptMs: config.DRAIN_ACCEPT_MS, timeoutMs })
       // Together: an order that came in after the engine's end would be stored, but not started.
       await Promise.all([http.app.close(), engine.shutdown(config.DRAIN_SECONDS * 500)])
       await watch.stop()

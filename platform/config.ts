@@ -72,6 +72,8 @@ export const processConfig = z.object({
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   /** How long a stop may take before what still runs is cut off. */
   DRAIN_SECONDS: integer(1, 600).default(20),
+  /** How long a stop still takes new requests, while /readyz says no: a load balancer must see it. */
+  DRAIN_ACCEPT_MS: integer(0, 60_000).default(1_000),
 })
 
 /** What every process with a database reads. Milliseconds unless the name says seconds. */

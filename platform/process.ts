@@ -36,7 +36,8 @@ export async function runProcess<S extends z.ZodObject>(
   assertNode()
   const config = configOrExit(schema, env)
   const running = await startOrExit(() => start(config))
-  const drainMs = Number((config as { DRAIN_SECONDS?: number }).DRAIN_SECONDS ?? 20) * 1_000
+  const { DRAIN_SECONDS = 20, DRAIN_ACCEPT_MS = 0 } = config as Partial<Record<string, number>>
+  const drainMs = DRAIN_SECONDS * 1_000 + DRAIN_ACCEPT_MS
 
   const stop = () => {
     process.off('SIGTERM', stop).off('SIGINT', stop)

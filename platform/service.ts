@@ -3,6 +3,7 @@
  * stop. What the process is for is mounted by its caller.
  */
 import type { IncomingMessage } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -30,6 +31,8 @@ interface HttpProcess {
   readonly app: FastifyInstance
   /** Readiness answers 503 from now on; requests are still served. */
   drain(): void
+  /** New connections are refused from now on; those that are open are still served. */
+  stopListening(): void
   /** Requests whose answer is not finished; streams count until they end. */
   inFlight(): number
 }
@@ -59,6 +62,8 @@ export function createHttpProcess(options: {
   app.removeContentTypeParser('text/plain')
   // On the raw answer, because a hijacked reply (MCP, event streams) skips Fastify's own hooks.
   app.addHook('onRequest', async (_request, reply) => {
+    // Whoever keeps the connection would find it closed; with a new one it finds another replica.
+    if (draining) reply.raw.setHeader('connection', 'close')
     inFlight += 1
     reply.raw.once('close', () => {
       inFlight -= 1
@@ -91,6 +96,9 @@ export function createHttpProcess(options: {
     app,
     drain: () => {
       draining = true
+    },
+    stopListening: () => {
+      app.server.close()
     },
     inFlight: () => inFlight,
   }
@@ -171,10 +179,18 @@ async function within(ms: number, check: Promise<unknown>): Promise<boolean> {
   return Promise.race([ok, late]).finally(() => clearTimeout(timer))
 }
 
-/** Waits until nothing is in flight, or until the time is up. */
-export async function settled(inFlight: () => number, timeoutMs: number): Promise<void> {
+/**
+ * The first part of a stop: readiness says no at once, requests are still taken for `acceptMs`, so
+ * that a load balancer can see it and no request meets a closed door; then only what is in flight is
+ * served, for at most `timeoutMs`.
+ */
+export async function drained(
+  http: Pick<HttpProcess, 'drain' | 'stopListening' | 'inFlight'>,
+  { acceptMs, timeoutMs }: { readonly acceptMs: number; readonly timeoutMs: number },
+): Promise<void> {
+  http.drain()
+  if (acceptMs > 0) await delay(acceptMs)
+  http.stopListening()
   const until = Date.now() + timeoutMs
-  while (inFlight() > 0 && Date.now() < until) {
-    await new Promise((resolve) => setTimeout(resolve, drainPollMs))
-  }
+  while (http.inFlight() > 0 && Date.now() < until) await delay(drainPollMs)
 }

@@ -15,7 +15,7 @@ import { migrate, runSqlFile } from './migrate.ts'
 import { createModel } from './model.ts'
 import { readPrices } from './prices.ts'
 import type { RunningProcess } from './process.ts'
-import { createHttpProcess, settled } from './service.ts'
+import { createHttpProcess, drained } from './service.ts'
 import type { Tool } from './tool.ts'
 
 export const toolServiceConfig = claudeConfig
@@ -80,8 +80,8 @@ export async function startToolService<C extends ToolServiceConfig>(
 
   return {
     stop: async () => {
-      http.drain()
-      await settled(http.inFlight, config.DRAIN_SECONDS * 1_000)
+      const timeoutMs = config.DRAIN_SECONDS * 1_000
+      await drained(http, { acceptMs: config.DRAIN_ACCEPT_MS, timeoutMs })
       await mcp.close()
       await http.app.close()
       await pool.end()

@@ -163,7 +163,8 @@ async function answer(deps: Deps, reply: FastifyReply, row: OrderRow): Promise<F
 
 /** A run that cannot be started now is started by the next sweep: the row asks for it. */
 async function start(deps: Deps, row: OrderRow): Promise<void> {
-  const dispatch = deps.flights.running < deps.inFlightMax ? 'direct' : 'queued'
+  const mayStartHere = !deps.draining.aborted && deps.flights.running < deps.inFlightMax
+  const dispatch = mayStartHere ? 'direct' : 'queued'
   await startRun(deps, row, dispatch).catch((error: unknown) => {
     const { orderId, round } = row
     deps.log.warn({ err: error, orderId, round }, 'run not started; the sweep will')

@@ -40,8 +40,10 @@ export async function hostileModel(persona: string, seed = 1): Promise<HostileMo
 }
 
 /** What a run used beyond these limits, in words. */
-export function overruns(record: AgentRecord, limits: typeof defaultLimits): string[] {
-  const { turns, toolCalls, durationMs } = record
+export function overruns(
+  { turns, toolCalls, durationMs }: Pick<AgentRecord, 'turns' | 'toolCalls' | 'durationMs'>,
+  limits: typeof defaultLimits,
+): string[] {
   const over: [string, number, number][] = [
     ['turns', turns, limits.turnsMax],
     ['tool calls', toolCalls.length, limits.toolCallsMax],

@@ -14,7 +14,7 @@ describe('orders that wait for a person', () => {
 
   before(async () => {
     const orchestrator = { PATIENCE_ROUNDS_MAX: '1', STEP_BACKOFF_MIN_MS: '20' }
-    t = await startTestPlatform(25_000, { env: { orchestrator } })
+    t = await startTestPlatform(20_100, { env: { orchestrator } })
     url = t.platform.urls.orchestrator
   })
   after(() => t[Symbol.asyncDispose]())

@@ -7,7 +7,7 @@ interface Answered {
   readonly body: any
 }
 
-const deadlineMs = 60_000
+const deadlineMs = 150_000
 
 /** POSTs an order; `body` is sent as it is when it is text or bytes. */
 export async function postOrder(

@@ -14,7 +14,7 @@ describe('orders while Claude is away in part or whole', () => {
   let claude = ''
 
   before(async () => {
-    t = await startTestPlatform(26_000)
+    t = await startTestPlatform(20_200)
     url = t.platform.urls.orchestrator
     claude = t.platform.urls['claude-standin']
   })
