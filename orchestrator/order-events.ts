@@ -60,16 +60,27 @@ export async function appendEvent(db: Db, event: NewEvent): Promise<Appended> {
   return appendEvents(db, event, [event])
 }
 
-/** Appends several events of one order and round, in this order, in one statement. */
+/** Whose events they are: the round, and which run of it (0, then one more for each resume). */
+export interface EventSource {
+  readonly orderId: string
+  readonly round: number
+  readonly resume?: number
+}
+
+/**
+ * Appends several events of one run, in this order, in one statement. Only the present run counts as
+ * started by them: an earlier one may still tell the order service how it ended.
+ */
 export async function appendEvents(
   db: Db,
-  { orderId, round }: Pick<NewEvent, 'orderId' | 'round'>,
+  { orderId, round, resume = 0 }: EventSource,
   events: readonly Pick<NewEvent, 'key' | 'type' | 'data'>[],
 ): Promise<Appended> {
   const appended = await db.query<{ phase: Phase; written: number }>(
     `with numbered as (
        update customer_order
-          set event_seq = event_seq + cardinality($3::text[]), is_started = true
+          set event_seq = event_seq + cardinality($3::text[]),
+              is_started = is_started or (round = $2 and resumes = $7)
         where order_id = $1
        returning event_seq - cardinality($3::text[]) as before, phase
      ), written as (
@@ -90,6 +101,7 @@ export async function appendEvents(
       events.map((event) => event.type),
       events.map((event) => storableJson(event.data)),
       events.at(-1)?.type,
+      resume,
     ],
   )
   const row = appended.rows[0]

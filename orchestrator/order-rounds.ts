@@ -61,7 +61,7 @@ export async function beginRound(
  * Ends a held order otherwise: a last run of its round records it everywhere. `phase` is
  * `cancelling` when its client gives it up.
  *
- * @throws rejected `approval_used`, `not_held`.
+ * @throws rejected `approval_used`, `not_held`, `too_many_resumes`.
  */
 export async function dismissOrder(
   pool: Pool,
@@ -80,7 +80,7 @@ export async function dismissOrder(
     (tx) =>
       tx.query(
         `update customer_order
-          set status = 'running', phase = $3, finished_at = null, resumes = resumes + 1,
+          set status = 'running', code = null, phase = $3, finished_at = null, resumes = resumes + 1,
               is_started = false, requested_at = now(),
               summary = jsonb_set(summary, '{wanted}', $4)
         where order_id = $1 and round = $2 and status = 'held' and resumes < $5`,
@@ -92,14 +92,14 @@ export async function dismissOrder(
 /**
  * Sends a stuck order on, from where it stands. At most 100 times a round.
  *
- * @throws rejected `not_stuck`.
+ * @throws rejected `not_stuck`, `too_many_resumes`.
  */
 export async function resumeOrder(pool: Pool, row: OrderRow, by: string): Promise<OrderRow> {
   const { orderId, round } = row
   return act(pool, { orderId, round }, { by }, 'order_resumed', { by }, (tx) =>
     tx.query(
       `update customer_order
-          set status = 'running', finished_at = null, resumes = resumes + 1,
+          set status = 'running', code = null, finished_at = null, resumes = resumes + 1,
               is_started = false, requested_at = now()
         where order_id = $1 and round = $2 and status = 'stuck' and resumes < $3`,
       [orderId, round, resumesMax],
@@ -125,8 +125,10 @@ async function act(
     const moved = isNew && (await update(tx)).rowCount === 1
     if (moved) return readOrder(tx, key.orderId)
     if (!isNew && doing.digest !== undefined) throw approvalUsed(key.orderId)
-    const { status } = await readOrder(tx, key.orderId)
-    throw type === 'order_resumed' ? notStuck(status) : notHeld(status)
+    const { status, resumes } = await readOrder(tx, key.orderId)
+    const wanted = type === 'order_resumed' ? 'stuck' : 'held'
+    if (status === wanted && resumes >= resumesMax) throw tooManyResumes()
+    throw wanted === 'stuck' ? notStuck(status) : notHeld(status)
   })
 }
 
@@ -158,3 +160,13 @@ const notStuck = (status: string) =>
   new AppError('rejected', 'not_stuck', `The order is ${status}; only a stuck one can be resumed`, {
     next: 'Read the order to see how it goes on or ended.',
   })
+
+const tooManyResumes = () =>
+  new AppError(
+    'rejected',
+    'too_many_resumes',
+    `A round has at most ${resumesMax} runs after its first`,
+    {
+      next: 'Ask the operator to look at this order; approving or editing a held one still works.',
+    },
+  )

@@ -200,7 +200,7 @@ export async function recordEnding(
   // Together: who sees the outcome must find the event that tells of it.
   await inTransaction(pool, async (tx) => {
     await finishOrder(tx, key.orderId, key.round, { outcome, code, summary }, resume)
-    await appendEvents(tx, key, [...owed, finished])
+    await appendEvents(tx, { ...key, resume }, [...owed, finished])
   })
 }
 

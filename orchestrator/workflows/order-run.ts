@@ -230,7 +230,8 @@ export class OrderRun {
   /** Every event that is written tells the phase as of then: so a run learns of a cancel. */
   async #events(events: readonly Pick<NewEvent, 'type' | 'key' | 'data'>[]): Promise<boolean> {
     const keyed = events.map((e) => ({ ...e, key: this.#eventKey(e.type, e.key) }))
-    const append = () => appendEvents(this.#deps.pool, this.#key, keyed)
+    const source = { ...this.#key, resume: this.resume }
+    const append = () => appendEvents(this.#deps.pool, source, keyed)
     const { phase, isNew } = await patiently(append)
     this.#phase = phase
     return isNew
