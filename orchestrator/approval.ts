@@ -4,7 +4,8 @@
  * changed since makes a digest stale.
  */
 import { createHash } from 'node:crypto'
-import { named } from '../platform/errors.ts'
+import { named, toWire } from '../platform/errors.ts'
+import type { Log } from '../platform/log.ts'
 import type { McpCaller } from '../platform/mcp-client.ts'
 import { quoteShipment } from '../services/fulfillment/contract.ts'
 import { getStock } from '../services/inventory/contract.ts'
@@ -57,10 +58,11 @@ export type ApprovalOffer =
       readonly digest: string
       readonly plan: ApprovalPlan
     } & Approvable)
-  /** A service is away: nothing can be approved just now. */
+  /** A service is away or broken: nothing can be approved just now. */
   | { readonly available: false; readonly code: string; readonly message: string }
 
 export interface ApprovalDeps {
+  readonly log: Log
   readonly order: McpCaller
   readonly inventory: McpCaller
   readonly fulfillment: McpCaller
@@ -80,13 +82,14 @@ const overridable = new Set([
   'run_failed',
 ])
 
-/** What approving this held order would run. Never throws for a service that is away. */
+/** What approving this held order would run. Never throws: who reads an order must be able to. */
 export async function offerApproval(deps: ApprovalDeps, row: OrderRow): Promise<ApprovalOffer> {
   try {
     return await makeOffer(deps, row)
   } catch (cause) {
-    const { kind, code, message } = named(cause)
-    if (kind === 'internal') throw cause
+    const { orderId } = row
+    if (named(cause).kind === 'internal') deps.log.error({ err: cause, orderId }, 'no approval')
+    const { code, message } = toWire(cause)
     return { available: false, code, message }
   }
 }

@@ -23,7 +23,8 @@ export function editOrder(request: OrderRequest, edit: Edit): OrderRequest {
     return value === undefined ? [] : [[name, value] as const]
   })
   const wanted = { ...request, ...Object.fromEntries(named) }
-  const kept = Object.entries(wanted).filter(([, value]) => value !== null)
+  // An order without lines is none, and the door says so of the field that was sent.
+  const kept = Object.entries(wanted).filter(([name, value]) => value !== null || name === 'lines')
   const changed = parseOrderRequest(Object.fromEntries(kept))
   if (canonical(changed) !== canonical(request)) return changed
   throw invalid('no_change', 'The order would be the same as before', {

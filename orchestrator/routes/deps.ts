@@ -1,7 +1,6 @@
 /** What the routes share. */
 
 import type { Pool } from '../../platform/db.ts'
-import type { Log } from '../../platform/log.ts'
 import type { AnswerSettings } from '../answer.ts'
 import type { ApprovalDeps } from '../approval.ts'
 import type { Authenticate } from '../caller.ts'
@@ -9,7 +8,6 @@ import type { OrderWatch } from '../order-watch.ts'
 
 export interface RouteDeps extends ApprovalDeps {
   readonly pool: Pool
-  readonly log: Log
   readonly watch: OrderWatch
   readonly authenticate: Authenticate
   readonly answers: AnswerSettings

@@ -1,7 +1,7 @@
 /** `GET /orders`, `GET /orders/:id`, `POST /orders/:id/cancel`. */
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { invalid, toWire } from '../../platform/errors.ts'
+import { invalid, named, toWire } from '../../platform/errors.ts'
 import { buildAnswer } from '../answer.ts'
 import { offerApproval } from '../approval.ts'
 import { assertMayTouch, type Caller } from '../caller.ts'
@@ -61,12 +61,20 @@ function cancelRoute(app: FastifyInstance, deps: RouteDeps & IntakeDeps): void {
     const orderId = orderIdOf(request.params)
     const known = await readOrder(deps.pool, orderId)
     assertMayTouch(caller, known, 'orders:cancel:all')
-    const row =
-      known.status === 'held'
-        ? await dismiss(deps, known, { by: caller.clientId }, byClient, 'cancelling')
-        : await cancelRunning(deps, orderId)
+    const row = (await giveUp(deps, known, caller)) ?? (await cancelRunning(deps, orderId))
     return reply.code(202).send(await buildAnswer(deps.pool, row, deps.answers))
   })
+}
+
+/** Ends a held order; undefined when it is not held, or not any more since it was read. */
+async function giveUp(deps: RouteDeps & IntakeDeps, known: OrderRow, { clientId }: Caller) {
+  if (known.status !== 'held') return undefined
+  try {
+    return await dismiss(deps, known, { by: clientId }, byClient, 'cancelling')
+  } catch (cause) {
+    if (named(cause).code === 'not_held') return undefined
+    throw cause
+  }
 }
 
 async function cancelRunning({ pool }: RouteDeps, orderId: string): Promise<OrderRow> {
