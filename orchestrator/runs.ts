@@ -82,7 +82,9 @@ const commonOf = ({ orderId, round, traceId, requestedAt }: OrderRow) => ({
 async function wayOf(pool: Pool, row: OrderRow): Promise<ResumeInput['way']> {
   const decision = row.phase === 'committed' ? await decisionOf(pool, row) : undefined
   if (decision?.decision === 'ship') return { to: 'forward', decision }
-  return { to: 'back', ending: endingOf(row) }
+  // A round that ended held was undone by then; the summary of that end is still here.
+  const isUndone = row.summary?.decision.outcome === 'held'
+  return { to: 'back', ending: endingOf(row), isUndone }
 }
 
 /** What was decided before the pivot: by a person, or as its event tells. */

@@ -3,6 +3,7 @@
  *
  *     forward   generate_label ▶ commit_stock ▶ close_order        what is done already is found done
  *     back      void_label ▶ release_stock ▶ close_order           succeeds where nothing was done
+ *     back      close_order                                        of a held end: it was undone then
  *
  * Which way was decided by the order's row, before this run was asked for.
  */
@@ -28,7 +29,12 @@ export interface ResumeInput {
   readonly patience: Patience
   readonly way:
     | { readonly to: 'forward'; readonly decision: FinalDecision }
-    | { readonly to: 'back'; readonly ending: StoredEnding }
+    | {
+        readonly to: 'back'
+        readonly ending: StoredEnding
+        /** Nothing is left to undo, so no service that is away can stand in the way. */
+        readonly isUndone?: boolean
+      }
   readonly findings: Knowledge['findings']
   readonly warnings: readonly Warning[]
 }
@@ -51,7 +57,7 @@ export function createResumeOrder(deps: FlowDeps): ResumeOrder {
     const ending =
       input.way.to === 'forward'
         ? await ship(run, calls, key, input.way.decision, known)
-        : { ...input.way.ending, undo: true }
+        : { ...input.way.ending, undo: input.way.isUndone !== true }
     const onEnd: Parameters<typeof finishRun>[1]['onEnd'] = (final) =>
       deps.onEnd(final, input.acceptedAtMs)
     await finishRun(run, { ...deps, onEnd, onRecorded }, calls, key, ending, known)

@@ -3,9 +3,11 @@ import { after, before, describe, it } from 'node:test'
 import { endFailedRuns } from '../../orchestrator/failed-runs.ts'
 import { startForgotten } from '../../orchestrator/intake.ts'
 import { readEvents } from '../../orchestrator/order-events.ts'
+import { resumeOrder } from '../../orchestrator/order-rounds.ts'
 import { readOrder } from '../../orchestrator/order-store.ts'
-import { runIdOf } from '../../orchestrator/runs.ts'
+import { runIdOf, startRun } from '../../orchestrator/runs.ts'
 import type { Ending } from '../../orchestrator/workflows/endings.ts'
+import { unavailable } from '../../platform/errors.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { startTestOrchestrator, type TestOrchestrator } from './support/orchestrator.ts'
 import { placeOrder } from './support/orders.ts'
@@ -94,5 +96,69 @@ describe('looking after orders whose run does not', () => {
       data: { status: 'stuck', code: 'run_failed' },
     })
     gate.resolve(undefined)
+  })
+
+  describe('once a person has sent a stuck one on', () => {
+    const away = unavailable('dependency_unavailable', 'It cannot be reached')
+
+    const commits = (orderId: string) =>
+      callsFor(orderId).filter(({ tool }) => tool === 'commit_stock').length
+
+    /** Stuck after its pivot, and asked for again; nothing has started the run that was asked for. */
+    async function resumed() {
+      orchestrator.table.commit_stock = away
+      const placed = await placeOrder(deps.pool)
+      await startRun(deps, placed, 'direct')
+      const isStuck = async () => (await read(placed.orderId)).status === 'stuck'
+      await waitFor(isStuck, { what: 'the order to be stuck' })
+      delete orchestrator.table.commit_stock
+      return resumeOrder(deps.pool, await read(placed.orderId), 'olga')
+    }
+
+    it('starts the run that was asked for when its process died before it could', async () => {
+      const { orderId } = await resumed()
+      await startForgotten(deps)
+      assert.equal((await read(orderId)).status, 'running', 'it may be on its way to its start')
+      await age(orderId)
+
+      await Promise.all([startForgotten(deps), startForgotten(deps)])
+
+      await waitFor(async () => (await read(orderId)).status === 'fulfilled', { what: 'the end' })
+      const bought = callsFor(orderId).filter(({ tool }) => tool === 'generate_label')
+      assert.equal(bought.length, 2, 'once in each run, under one key')
+      assert.partialDeepStrictEqual((await read(orderId)).summary?.decision, { by: 'agent' })
+    })
+
+    it('looks at that run, not at the one before it', async () => {
+      const gate = Promise.withResolvers<undefined>()
+      const row = await resumed()
+      const { orderId } = row
+      const before = commits(orderId)
+      orchestrator.table.commit_stock = () => gate.promise
+      await age(orderId)
+      await startForgotten(deps)
+      await waitFor(() => commits(orderId) > before, { what: 'a call of the run that goes on' })
+      const fail = (runId: string) =>
+        deps.pool.query(
+          `update dbos.workflow_status set status = 'MAX_RECOVERY_ATTEMPTS_EXCEEDED'
+            where workflow_uuid = $1`,
+          [runId],
+        )
+      const sweep = () => endFailedRuns({ ...deps, onEnd: () => {} })
+
+      await fail(runIdOf({ ...row, resumes: 0 }))
+      await sweep()
+      assert.equal((await read(orderId)).status, 'running')
+      await fail(runIdOf(row))
+      await sweep()
+
+      const { status, code, phase } = await read(orderId)
+      assert.deepEqual([status, code, phase], ['stuck', 'run_failed', 'committed'])
+      delete orchestrator.table.commit_stock
+      gate.resolve(undefined)
+      const again = await resumeOrder(deps.pool, await read(orderId), 'olga')
+      await startRun(deps, again, 'direct')
+      await waitFor(async () => (await read(orderId)).status === 'fulfilled', { what: 'the end' })
+    })
   })
 })

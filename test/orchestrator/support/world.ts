@@ -4,8 +4,9 @@ import { type Approval, type ApprovalPlan, digestOf } from '../../../orchestrato
 import type { Workflow } from '../../../orchestrator/engine/seam.ts'
 import { readStepReports } from '../../../orchestrator/order-events.ts'
 import type { OrderRequest } from '../../../orchestrator/order-request.ts'
-import { resumeOrder } from '../../../orchestrator/order-rounds.ts'
+import { dismissOrder, resumeOrder } from '../../../orchestrator/order-rounds.ts'
 import { readOrder } from '../../../orchestrator/order-store.ts'
+import type { StoredEnding } from '../../../orchestrator/outcome.ts'
 import { resumeInputOf } from '../../../orchestrator/runs.ts'
 import type { Ending } from '../../../orchestrator/workflows/endings.ts'
 import {
@@ -125,6 +126,12 @@ export async function createWorld(db: TestDatabase, options: WorldOptions = {}) 
     ])
   }
 
+  async function goOn(death?: Death) {
+    // As on the real engine, a run that is started again keeps its first input.
+    resumeInput ??= await resumeInputOf(db, await readOrder(db, orderId), patience)
+    return resumed.run(createResumeOrder(deps), orderId, resumeInput, death)
+  }
+
   return {
     orderId,
     deps,
@@ -141,9 +148,13 @@ export async function createWorld(db: TestDatabase, options: WorldOptions = {}) 
     async resume(death?: Death) {
       const row = await readOrder(db, orderId)
       if (row.status === 'stuck') await resumeOrder(db, row, 'olga')
-      // As on the real engine, a run that is started again keeps its first input.
-      resumeInput ??= await resumeInputOf(db, await readOrder(db, orderId), patience)
-      return resumed.run(createResumeOrder(deps), orderId, resumeInput, death)
+      return goOn(death)
+    },
+    /** The same once it was held, and its client (`cancelling`) or a person ends it otherwise. */
+    async dismiss(ending: StoredEnding, phase: 'ending' | 'cancelling', death?: Death) {
+      const row = await readOrder(db, orderId)
+      if (row.status === 'held') await dismissOrder(db, row, { by: 'olga' }, ending, phase)
+      return goOn(death)
     },
     resumed,
     order: () => readOrder(db, orderId),

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { rejected, unavailable } from '../../../platform/errors.ts'
 import { type TestDatabase, testDatabase } from '../../support/database.ts'
-import { orchestratorMigrations } from '../support/orders.ts'
-import type { Table } from '../support/services.ts'
+import { finding, openedOrder } from '../support/answers.ts'
+import { endOf, orchestratorMigrations } from '../support/orders.ts'
+import type { Call, Table } from '../support/services.ts'
 import { createWorld, decides, modelOf, type WorldOptions } from '../support/world.ts'
 
 const away = unavailable('dependency_unavailable', 'It cannot be reached')
@@ -75,6 +76,63 @@ describe('a run that goes on with a stuck order', () => {
       }
     })
   }
+
+  describe('or ends a held one otherwise', () => {
+    const over = ({ input }: Call) =>
+      openedOrder(input.orderId, { findings: [finding('over_limit', 'held')] })
+    const held = async (answers: Table = {}) => {
+      const ran = await createWorld(db, { answers: { open_order: over, ...answers } })
+      await ran.run()
+      assert.equal((await ran.end()).status, 'held')
+      return ran
+    }
+    const rejection = endOf('rejected', 'rejected_by_person')
+    const cancellation = endOf('cancelled', 'cancelled_by_client')
+    const ends = [
+      ['as rejected by a person', rejection, 'ending'],
+      ['as given up by its client', cancellation, 'cancelling'],
+    ] as const
+
+    for (const [what, ending, phase] of ends) {
+      it(`as if its process had not died, at whatever step: ${what}`, async () => {
+        const { outcome: status, code } = ending
+        const whole = await held()
+        assert.equal(await whole.dismiss(ending, phase), true)
+        assert.deepEqual(await whole.end(), { status, code, phase: 'closed' })
+
+        for (let position = 0; position < whole.resumed.records.length; position++) {
+          for (const moment of ['before', 'after'] as const) {
+            const at = `${moment} ${whole.resumed.names[position]}`
+            const ran = await held()
+            assert.equal(await ran.dismiss(ending, phase, { position, moment }), false, at)
+
+            assert.equal(await ran.dismiss(ending, phase), true, at)
+
+            assert.deepEqual(await ran.end(), { status, code, phase: 'closed' }, at)
+            const closes = ran.services.calls.filter(({ tool }) => tool === 'close_order')
+            assert.deepEqual(
+              [closes[0]?.input.outcome, closes.at(-1)?.input.outcome],
+              ['held', status],
+            )
+            assert.ok(
+              !ran.services.tools.some((tool) => /^(reserve|generate|commit)_/.test(tool)),
+              at,
+            )
+            const told = (await ran.events()).filter((event) => event.startsWith('order_finished'))
+            assert.deepEqual(told, ['order_finished held', `order_finished ${status}`], at)
+          }
+        }
+      })
+
+      it(`also where a service that holds nothing for it is away: ${what}`, async () => {
+        const ran = await held({ release_stock: away, void_label: away })
+
+        await ran.dismiss(ending, phase)
+
+        assert.equal((await ran.end()).status, ending.outcome)
+      })
+    }
+  })
 
   it('tells its steps beside those of the run before', async () => {
     const ran = await stuck('commit_stock')
