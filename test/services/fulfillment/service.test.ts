@@ -70,7 +70,10 @@ describe('the fulfillment service', () => {
     const options = () => ({ timeoutMs: 5_000, traceId: newTraceId(), orderId })
     const key = () => ({ orderId, round: 1 })
     return {
-      propose: () => mcp.call(contract.proposeShipment, { ...key(), ...request() }, options()),
+      propose: (more: object = {}) =>
+        mcp.call(contract.proposeShipment, { ...key(), ...request(), ...more }, options()),
+      quote: (more: object = {}) =>
+        mcp.call(contract.quoteShipment, { orderId, ...request(), ...more }, options()),
       generate: () => mcp.call(contract.generateLabel, key(), options()),
       voidLabel: () => mcp.call(contract.voidLabel, key(), options()),
       get: (withDocument = false) =>
@@ -152,6 +155,87 @@ describe('the fulfillment service', () => {
     assert.equal(after.state, 'voided')
     assert.equal(after.documentBase64, null)
     assert.equal((await carrier.book(`${orderId}:1`)).live, 0)
+  })
+
+  describe('asked what a parcel would cost', () => {
+    const unseen = async () => {
+      const { rows } = await db.query('select 1 from shipment where order_id = $1', [orderId])
+      assert.equal(rows.length, 0)
+      assert.equal((await carrier.book(`${orderId}:1`)).shipments, 0)
+    }
+
+    it('says what rules would choose, and stores and buys nothing', async () => {
+      const { propose, quote } = caller()
+      const quoted = await quote()
+      await unseen()
+
+      const { proposal, international, weightGrams, findings } = await propose()
+      assert.deepEqual(quoted, { proposal, international, weightGrams, findings })
+      assert.deepEqual(await quote(), quoted)
+    })
+
+    it('says what stands against it, without choosing', async () => {
+      const lines = request().lines.map((line) => ({ ...line, quantity: 1_000 }))
+      const { proposal, findings } = await caller().quote({ lines })
+
+      assert.equal(proposal, null)
+      assert.deepEqual(
+        findings.map(({ code }) => code),
+        ['too_heavy'],
+      )
+      await unseen()
+    })
+
+    it('needs a token to read, of this very order', async () => {
+      const writes: Authorize = (call) =>
+        issuer.authorize(url)({ ...call, scope: 'fulfillment:label' })
+      const forOther: Authorize = (call) =>
+        issuer.authorize(url)({ ...call, orderId: randomUUID() })
+
+      await assert.rejects(caller(writes).quote(), { kind: 'denied' })
+      await assert.rejects(caller(forOther).quote(), { kind: 'denied', code: 'order_not_bound' })
+    })
+  })
+
+  describe('told which service a person approved', () => {
+    const pinned = { carrier: 'StandInPost', service: 'Priority', priceCents: 100_000 }
+
+    it('proposes and buys that one, the same one on every repeat', async () => {
+      const { propose, generate } = caller()
+      const proposed = await propose({ pinned })
+
+      assert.deepEqual(await propose({ pinned }), proposed)
+      const { label } = await generate()
+
+      assert.deepEqual(
+        [label.service, label.costCents],
+        ['Priority', proposed.proposal?.priceCents],
+      )
+    })
+
+    it('takes no other approval for the same round', async () => {
+      const changed = { kind: 'rejected', code: 'shipment_changed' }
+      await caller().propose({ pinned })
+
+      for (const other of [
+        { ...pinned, service: 'Ground' },
+        { ...pinned, priceCents: 1 },
+      ]) {
+        await assert.rejects(caller().propose({ pinned: other }), changed)
+      }
+      await assert.rejects(caller().propose(), changed)
+    })
+
+    it('has nothing to buy when that one costs more than was approved', async () => {
+      const { proposal, findings } = await caller().propose({
+        pinned: { ...pinned, priceCents: 1 },
+      })
+
+      assert.equal(proposal, null)
+      assert.equal(findings[0]?.code, 'rate_changed')
+      await assert.rejects(caller().generate(), { kind: 'rejected', code: 'no_proposal' })
+      assert.equal((await carrier.book(`${orderId}:1`)).bought, 0)
+    })
   })
 
   it('buys one label however many callers ask at once', async () => {
