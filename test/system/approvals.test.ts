@@ -156,4 +156,80 @@ describe('orders that wait for a person', () => {
     const after = await stockOf('ABC123')
     assert.deepEqual([after?.held, after?.committed], [0, (before?.committed ?? 0) + 1])
   })
+
+  it('ship once though the orchestrator dies as soon as one is approved', async () => {
+    await t.rows('inventory', restockSql)
+    const before = await stockOf('PQR678')
+    const { orderId, digest } = await holdLamps()
+
+    const approved = act(orderId, 'approve', { digest }).catch(() => undefined)
+    const hasBegun = async () =>
+      (await t.rows('orchestrator', begunSql, [orderId])).length === 1 || undefined
+    await waitFor(hasBegun, { what: 'the round that was approved' })
+    await t.platform.kill('orchestrator')
+    await approved
+    await t.platform.start('orchestrator')
+    const order = await ended(orderId)
+
+    assert.deepEqual([order.status, order.round, order.decision.by], ['fulfilled', 2, 'person'])
+    assert.equal(await liveLabels(orderId), 1)
+    assert.deepEqual(await stockOf('PQR678'), {
+      available: (before?.available ?? 0) - 9,
+      held: 0,
+      committed: (before?.committed ?? 0) + 9,
+    })
+    assert.equal((await act(orderId, 'approve', { digest })).body.code, 'approval_used')
+  })
+
+  it('go on once the warehouse is back that died right after their label was bought', async () => {
+    const before = await stockOf('ABC123')
+    // Every commit takes so long that the process can be killed in the midst of it.
+    await t.rows('inventory', stallSql)
+    await t.rows(
+      'inventory',
+      `create trigger stall_commit before update on reservation
+         for each row execute function stall_commit()`,
+    )
+    const { body } = await postOrder(
+      url,
+      { sku: 'ABC123', qty: 1, customer: 'John Doe' },
+      { prefer: 'respond-async' },
+    )
+    const { orderId } = body
+    await waitFor(async () => (await t.rows('inventory', stalledSql)).length > 0, {
+      what: 'the commit under way',
+    })
+    assert.equal(await liveLabels(orderId), 1)
+
+    await t.platform.kill('inventory')
+    await t.rows('inventory', `select pg_terminate_backend(pid) from (${stalledSql}) as stalled`)
+    await t.rows('inventory', 'drop trigger stall_commit on reservation')
+    const stuck = await ended(orderId)
+    assert.deepEqual([stuck.status, stuck.code], ['stuck', 'dependency_unavailable'])
+    await t.platform.start('inventory')
+
+    assert.equal((await act(orderId, 'resume')).status, 202)
+    const order = await ended(orderId)
+
+    assert.equal(order.status, 'fulfilled', JSON.stringify(order))
+    assert.equal(order.label.trackingNumber, stuck.label.trackingNumber)
+    assert.equal(await liveLabels(orderId), 1)
+    assert.deepEqual(await stockOf('ABC123'), {
+      available: (before?.available ?? 0) - 1,
+      held: 0,
+      committed: (before?.committed ?? 0) + 1,
+    })
+  })
 })
+
+const begunSql = 'select 1 from customer_order where order_id = $1 and round = 2'
+const stallSql = `create function stall_commit() returns trigger language plpgsql as
+  $$ begin if new.state = 'committed' then perform pg_sleep(60); end if; return new; end $$`
+const stalledSql = `select pid from pg_stat_activity
+  where datname = current_database() and wait_event = 'PgSleep'`
+const restockSql = `with restocked as (
+    update stock set available = available + 9, adjusted = adjusted + 9
+     where sku = 'PQR678' returning available)
+  insert into stock_adjustment
+    (request_id, sku, quantity, available_after, reason, adjusted_by)
+  select gen_random_uuid(), 'PQR678', 9, available, 'Delivery', 'test' from restocked`
