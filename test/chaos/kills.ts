@@ -78,12 +78,13 @@ async function hitCell(
     let executor: string | undefined
     const strike = async (serving: string) => {
       struck = nameOfVictim(cell, serving, front)
-      if (cell.victim === 'orchestrator') executor = await executorOf(stage, entry)
       killedAt = performance.now()
       await kill(stage, struck)
+      // Its runs keep its name until another one takes them over, seconds later.
+      if (cell.victim === 'orchestrator') executor = await executorOf(stage, entry)
     }
     try {
-      await trap(stage, cell, entry, strike, random)
+      await trap(stage, cell, entry, strike, { random, isRetry: tries > 1 })
     } catch (error) {
       why = (error as Error).message
       if (struck === '') continue

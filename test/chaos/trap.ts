@@ -30,7 +30,7 @@ export async function trap(
   cell: Cell,
   prey: Prey,
   strike: Strike,
-  random: () => number,
+  { random, isRetry }: { readonly random: () => number; readonly isRetry: boolean },
 ): Promise<void> {
   if (cell.step.name === 'pivot') return trapPivot(stage, cell, prey, () => strike(''))
   const caught = Promise.withResolvers<void>()
@@ -42,7 +42,7 @@ export async function trap(
     const serving = call.step.startsWith('carrier_') ? buyer : undefined
     await strike(serving ?? call.backend).then(caught.resolve, caught.reject)
   }
-  const set: Trap = { land, fail: caught.reject, random }
+  const set: Trap = { land, fail: caught.reject, random, isRetry }
   for (const link of stage.links) {
     link.intercept = async (call) => {
       const isWanted = call.step === cell.step.name
@@ -65,10 +65,17 @@ interface Trap {
   readonly land: (call: SeenCall) => Promise<void>
   readonly fail: (error: unknown) => void
   readonly random: () => number
+  /** The moment was over too soon before: strike at once. */
+  readonly isRetry: boolean
 }
 
 /** What happens to the one call that the trap was set for. */
-function hooksFor(stage: Stage, cell: Cell, prey: Prey, { land, fail, random }: Trap): Hooks {
+function hooksFor(
+  stage: Stage,
+  cell: Cell,
+  prey: Prey,
+  { land, fail, random, isRetry }: Trap,
+): Hooks {
   switch (cell.moment) {
     case 'before':
       return {
@@ -80,6 +87,7 @@ function hooksFor(stage: Stage, cell: Cell, prey: Prey, { land, fail, random }: 
     case 'in':
       return {
         during: (call, isAnswered) => {
+          if (isRetry) return void land(call)
           setTimeout(() => {
             if (isAnswered()) fail(new Error('The call was answered too soon'))
             else void land(call)
