@@ -38,6 +38,7 @@ import { orchestrateRoute } from './routes/orchestrate.ts'
 import { orderEventsRoute } from './routes/order-events.ts'
 import { orderRoutes } from './routes/orders.ts'
 import { registerRuns } from './runs.ts'
+import { defaultDeadlines } from './workflows/calls.ts'
 import type { FlowDeps, RunRules } from './workflows/fulfill-order.ts'
 
 export const orchestratorConfig = claudeConfig
@@ -64,6 +65,9 @@ export const orchestratorConfig = claudeConfig
     PLAN_EFFORT: z.enum(['low', 'medium', 'high']).optional(),
     IN_FLIGHT_MAX: integer(1, 10_000).default(64),
     QUEUE_MAX: integer(0, 1_000_000).default(1_000),
+    CALL_TIMEOUT_MS: integer(100, 600_000).default(defaultDeadlines.callMs),
+    CARRIER_CALL_TIMEOUT_MS: integer(100, 600_000).default(defaultDeadlines.carrierCallMs),
+    AGENT_CALL_TIMEOUT_MS: integer(100, 600_000).default(defaultDeadlines.agentCallMs),
     STEP_ATTEMPTS_MAX: integer(1, 10).default(3),
     STEP_BACKOFF_MIN_MS: integer(1, 60_000).default(1_000),
     STEP_BACKOFF_MAX_MS: integer(1, 60_000).default(10_000),
@@ -85,7 +89,12 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
   const encryptionKey = readEncryptionKey(config.KEY_ENCRYPTION_KEY)
   const log = createLog('orchestrator', config.LOG_LEVEL)
   const metrics = createMetrics('orchestrator')
-  const pool = createPool(config.DATABASE_URL, config.DATABASE_POOL_MAX, log)
+  const pool = createPool(
+    config.DATABASE_URL,
+    config.DATABASE_POOL_MAX,
+    log,
+    config.DATABASE_TIMEOUT_MS,
+  )
   await migrate(pool, new URL('./migrations/', import.meta.url))
   const issuer = await createIssuer(pool, config.ISSUER_URL, encryptionKey)
   const orderMetrics = createOrderMetrics(metrics)
@@ -95,6 +104,7 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
   const engine = new DbosEngine({
     databaseUrl: config.DATABASE_URL,
     poolMax: config.DATABASE_POOL_MAX,
+    databaseTimeoutMs: config.DATABASE_TIMEOUT_MS,
     queueConcurrency: config.IN_FLIGHT_MAX,
     log,
     onRecovered: (runs) => orderMetrics.recoveries.inc(runs),
@@ -207,6 +217,11 @@ function flowSettings(config: OrchestratorConfig, log: Log, metrics: Metrics, mo
     planAgent: { ...decideAgent, model: planModel, effort },
     decideAgent,
     orderLimitCents: config.ORDER_LIMIT_CENTS,
+    deadlines: {
+      callMs: config.CALL_TIMEOUT_MS,
+      carrierCallMs: config.CARRIER_CALL_TIMEOUT_MS,
+      agentCallMs: config.AGENT_CALL_TIMEOUT_MS,
+    },
   } satisfies Partial<FlowDeps>
 }
 

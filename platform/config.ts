@@ -80,6 +80,8 @@ export const processConfig = z.object({
 export const databaseConfig = z.object({
   DATABASE_URL: z.string().min(1),
   DATABASE_POOL_MAX: integer(1, 100).default(10),
+  /** Of one statement; a connection is waited for at most 5 seconds. */
+  DATABASE_TIMEOUT_MS: integer(100, 300_000).default(15_000),
 })
 
 /** Runs a rule over several settings also when one of them has a problem of its own. */

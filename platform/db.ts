@@ -13,8 +13,8 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 // A date is a date: no time zone may shift it.
 pg.types.setTypeParser(pg.types.builtins.DATE, (value) => value)
 
-const connectTimeoutMs = 5_000
-const queryTimeoutMs = 15_000
+const connectTimeoutMsMax = 5_000
+const queryTimeoutMsDefault = 15_000
 
 /** Statement texts are few and fixed; beyond this many they are simply not prepared. */
 const preparedMax = 500
@@ -67,14 +67,20 @@ class PreparingClient extends pg.Client {
 /**
  * A pool that survives a restart of Postgres.
  *
- * Without both error listeners an idle connection that dies ends the process.
+ * Without both error listeners an idle connection that dies ends the process. `queryTimeoutMs` bounds
+ * every statement, at the server and here: a server that is gone without a word answers nothing.
  */
-export function createPool(url: string, max: number, log: Log): Pool {
+export function createPool(
+  url: string,
+  max: number,
+  log: Log,
+  queryTimeoutMs: number = queryTimeoutMsDefault,
+): Pool {
   const pool = new pg.Pool({
     Client: PreparingClient,
     connectionString: url,
     max,
-    connectionTimeoutMillis: connectTimeoutMs,
+    connectionTimeoutMillis: Math.min(connectTimeoutMsMax, queryTimeoutMs),
     query_timeout: queryTimeoutMs,
     statement_timeout: queryTimeoutMs,
     idle_in_transaction_session_timeout: queryTimeoutMs,

@@ -54,7 +54,12 @@ export async function startToolService<C extends ToolServiceConfig>(
   const { name, config } = options
   const log = createLog(name, config.LOG_LEVEL)
   const metrics = createMetrics(name)
-  const pool = createPool(config.DATABASE_URL, config.DATABASE_POOL_MAX, log)
+  const pool = createPool(
+    config.DATABASE_URL,
+    config.DATABASE_POOL_MAX,
+    log,
+    config.DATABASE_TIMEOUT_MS,
+  )
   await migrate(pool, options.migrations)
   if (config.SEED_DEMO) await runSqlFile(pool, options.seed)
 

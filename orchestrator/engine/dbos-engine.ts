@@ -32,6 +32,8 @@ const runStates: Readonly<Record<string, RunState>> = {
 export interface DbosEngineOptions {
   readonly databaseUrl: string
   readonly poolMax: number
+  /** Of one statement. Default 15 s. */
+  readonly databaseTimeoutMs?: number
   /** Runs that this process takes from the queue at a time. */
   readonly queueConcurrency: number
   readonly log: Log
@@ -52,12 +54,12 @@ export class DbosEngine implements Engine {
 
   constructor(options: DbosEngineOptions) {
     this.#options = options
-    this.#pool = createPool(options.databaseUrl, leasePoolMax, options.log)
-    this.#enginePool = createPool(options.databaseUrl, options.poolMax, options.log)
-    const { log } = options
+    const { databaseUrl, poolMax, log, databaseTimeoutMs } = options
+    this.#pool = createPool(databaseUrl, leasePoolMax, log, databaseTimeoutMs)
+    this.#enginePool = createPool(databaseUrl, poolMax, log, databaseTimeoutMs)
     DBOS.setConfig({
       name: 'baton-orchestrator',
-      systemDatabaseUrl: options.databaseUrl,
+      systemDatabaseUrl: databaseUrl,
       systemDatabasePool: this.#enginePool,
       executorID: this.#executorId,
       applicationVersion,

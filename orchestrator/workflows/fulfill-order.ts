@@ -23,7 +23,7 @@ import type { StepReport } from '../order-events.ts'
 import type { OrderRequest } from '../order-request.ts'
 import { leadingFinding } from '../outcome.ts'
 import { runApprovedRound } from './approved-round.ts'
-import { type Calls, createCalls } from './calls.ts'
+import { type CallDeadlines, type Calls, createCalls } from './calls.ts'
 import { type Ending, endByDecision, endByError, endByFindings, finishRun } from './endings.ts'
 import {
   checksOf,
@@ -55,6 +55,8 @@ export interface FlowDeps extends RunDeps {
   readonly planAgent: AgentSettings
   readonly decideAgent: AgentSettings
   readonly orderLimitCents: number
+  /** Of calls to services. */
+  readonly deadlines?: CallDeadlines
   /** Called as the outcome is recorded. */
   readonly onEnd: (ending: Ending, acceptedAtMs: number) => void
 }
