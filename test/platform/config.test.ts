@@ -56,6 +56,7 @@ describe('configuration', () => {
       PORT: 3000,
       LOG_LEVEL: 'info',
       DRAIN_SECONDS: 20,
+      DRAIN_ACCEPT_MS: 1_000,
       API_KEY: 'secret-key',
       SERVER_URL: 'http://localhost:1',
       SEED: true,
