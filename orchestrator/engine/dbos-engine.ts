@@ -9,6 +9,7 @@ import type { Log } from '../../platform/log.ts'
 import { createContext } from './dbos-context.ts'
 import { withLaunchLock } from './launch-lock.ts'
 import { beatMs, dropLease, reapDeadExecutors, renewLease } from './lease.ts'
+import { OwnRuns } from './own-runs.ts'
 import type { Engine, RunState, Workflow } from './seam.ts'
 
 /** Never changes with the code: a change of workflow code goes through `patch`. */
@@ -49,6 +50,7 @@ export class DbosEngine implements Engine {
   readonly #pool: Pool
   readonly #enginePool: Pool
   readonly #workflows = new Map<string, Registered>()
+  readonly #ownRuns = new OwnRuns()
   readonly #stopping = new AbortController()
   #beating: Promise<void> = Promise.resolve()
 
@@ -74,7 +76,10 @@ export class DbosEngine implements Engine {
   }
 
   register<I>(name: string, workflow: Workflow<I>): void {
-    const run = (input: unknown) => workflow(createContext(this.#options.log), input as I)
+    const run = (input: unknown) =>
+      this.#ownRuns.during(DBOS.workflowID ?? '', () =>
+        workflow(createContext(this.#options.log), input as I),
+      )
     const options = { name, maxRecoveryAttempts: recoveriesMax }
     this.#workflows.set(name, DBOS.registerWorkflow(run, options))
   }
@@ -149,11 +154,21 @@ export class DbosEngine implements Engine {
     await Promise.all([this.#pool.end(), this.#enginePool.end()])
   }
 
+  /** Runs that are ours by the database and that nobody here runs: they go back to the queue. */
+  async #takeUpAbandoned(): Promise<void> {
+    const abandoned = await this.#ownRuns.findAbandoned(this.#pool, this.#executorId)
+    if (abandoned.length === 0) return
+    this.#options.log.warn({ runs: abandoned }, 'taking up runs that were let go unrecorded')
+    await DBOS.resumeWorkflows(abandoned)
+    this.#options.onRecovered(abandoned.length)
+  }
+
   async #beat(): Promise<void> {
     const { signal } = this.#stopping
     while (!signal.aborted) {
       try {
         await renewLease(this.#pool, this.#executorId)
+        await this.#takeUpAbandoned()
         const handedOn = await reapDeadExecutors(this.#pool, applicationVersion, recover)
         if (handedOn > 0) {
           this.#options.log.warn({ runs: handedOn }, 'took over runs of a process that died')

@@ -45,6 +45,26 @@ describe('the engine in one process', () => {
     })
   }
 
+  it('takes a run of its own up again that it let go without recording how it ended', async () => {
+    const runId = randomUUID()
+    await engine.start('steps', runId, {}, 'direct')
+    assert.equal(await engine.result(runId, 10_000), true)
+    // What a database leaves that was away while the end was to be recorded: it runs, and nobody runs it.
+    await db.query(
+      `update dbos.workflow_status set status = 'PENDING', output = null, completed_at = null
+        where workflow_uuid = $1`,
+      [runId],
+    )
+    await db.query(
+      'delete from dbos.operation_outputs where workflow_uuid = $1 and function_id > 1',
+      [runId],
+    )
+
+    await waitFor(async () => (await engine.status(runId)) === 'done', { what: 'its end' })
+
+    assert.ok((await stepsOf(runId)).length > 3)
+  })
+
   it('joins the first start also when the second goes another way', async () => {
     const [first, second] = [randomUUID(), randomUUID()]
 
