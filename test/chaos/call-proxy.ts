@@ -60,11 +60,14 @@ export async function startCallProxy(options: {
   readonly port?: number
   readonly backends: readonly Backend[]
   readonly describe?: (call: RawCall) => Meaning | undefined
+  /** Asks each backend's /readyz all the time, and sends calls to those that say no last. */
+  readonly watchReadiness?: boolean
   /** Sees the answer of every call that `describe` knows. */
   readonly learn?: (call: RawCall, answer: Buffer) => void
 }): Promise<CallProxy> {
   const { backends, describe = () => undefined, learn } = options
   let next = 0
+  const readiness = options.watchReadiness === true ? watchReadiness(backends) : undefined
   const server = createServer((incoming, outgoing) => {
     incoming.on('error', () => {})
     outgoing.on('error', () => {})
@@ -78,6 +81,7 @@ export async function startCallProxy(options: {
     url: `http://127.0.0.1:${port}`,
     intercept: undefined,
     [Symbol.asyncDispose]: async () => {
+      readiness?.end()
       server.closeAllConnections()
       server.close()
     },
@@ -92,7 +96,9 @@ export async function startCallProxy(options: {
       body: await bodyOf(incoming),
     }
     const meaning = describe(call)
-    const order = [...backends.slice(next % backends.length), ...backends].slice(0, backends.length)
+    const turn = [...backends.slice(next % backends.length), ...backends].slice(0, backends.length)
+    const isReady = ({ name }: Backend) => readiness?.notReady.has(name) !== true
+    const order = [...turn.filter(isReady), ...turn.filter((backend) => !isReady(backend))]
     next += 1
     const seen: SeenCall = { step: '', ...meaning, backend: order[0]?.name ?? '' }
     const hooks = meaning === undefined ? undefined : await proxy.intercept?.(seen)
@@ -125,6 +131,26 @@ export async function startCallProxy(options: {
     reply.pipe(outgoing)
     return { answer: undefined, reply }
   }
+}
+
+const readinessPollMs = 50
+
+/** As a load balancer does: who says that it is not ready gets no new calls. */
+function watchReadiness(backends: readonly Backend[]) {
+  const notReady = new Set<string>()
+  const poll = setInterval(() => {
+    for (const { name, port } of backends) {
+      const request = httpRequest({ host: '127.0.0.1', port, path: '/readyz', agent: false })
+      request.once('response', (response) => {
+        response.resume()
+        if (response.statusCode === 200) notReady.delete(name)
+        else notReady.add(name)
+      })
+      request.once('error', () => notReady.add(name))
+      request.end()
+    }
+  }, readinessPollMs)
+  return { notReady, end: () => clearInterval(poll) }
 }
 
 async function firstThatListens(

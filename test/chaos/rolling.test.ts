@@ -16,8 +16,8 @@ describe('a rolling restart under load', () => {
   const crashed: string[] = []
 
   before(async () => {
-    const env = { all: { DRAIN_ACCEPT_MS: '300' } }
-    stage = await startStage({ portOffset: 21_100, replicas: 2, env })
+    const env = { all: { DRAIN_ACCEPT_MS: '1000' } }
+    stage = await startStage({ portOffset: 21_100, replicas: 2, env, watchReadiness: true })
     void stage.platform.exited.then(({ name }) => crashed.push(name))
     await fillStock(stage, 'ABC123', plenty)
     await fillStock(stage, 'DEF457', plenty)

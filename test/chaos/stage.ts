@@ -24,6 +24,8 @@ export interface StageOptions {
   readonly portOffset: number
   /** Replicas of the orchestrator and of each service, 1 or 2. */
   readonly replicas: number
+  /** The proxies send calls to those that are ready, as load balancers do. Default false. */
+  readonly watchReadiness?: boolean
   /** More environment: by process name, `service` for every service, `all` for all but stand-ins. */
   readonly env?: Readonly<Record<string, Readonly<Record<string, string>>>>
   readonly onLine?: (process: string, line: string) => void
@@ -84,11 +86,13 @@ export async function startStage(options: StageOptions): Promise<Stage> {
     undo.use(started)
     return started
   }
-  const front = await proxy({ backends: backends('orchestrator', replicas) })
+  const { watchReadiness = false } = options
+  const front = await proxy({ backends: backends('orchestrator', replicas), watchReadiness })
   const services = Object.fromEntries(
     await Promise.all(
       serviceNames.map(async (name) => {
-        const settings = { backends: backends(name, replicas), describe: describeToolCall }
+        const own = backends(name, replicas)
+        const settings = { backends: own, describe: describeToolCall, watchReadiness }
         return [name, await proxy(settings)] as const
       }),
     ),
