@@ -32,7 +32,7 @@ export async function startFaultProxy(target: number): Promise<FaultProxy> {
   let harm: Harm = { kind: 'none' }
   const pairs = new Set<Pair>()
   const server = createServer((near) => {
-    if (harm.kind === 'refused') return void near.resetAndDestroy()
+    if (harm.kind === 'refused') return resetSocket(near)
     const far = connect(target, '127.0.0.1')
     const pair: Pair = { near, far, bytesBack: 0 }
     pairs.add(pair)
@@ -84,6 +84,14 @@ export async function startFaultProxy(target: number): Promise<FaultProxy> {
 }
 
 function reset({ near, far }: Pair): void {
-  near.resetAndDestroy()
-  far.resetAndDestroy()
+  for (const socket of [near, far]) resetSocket(socket)
+}
+
+/**
+ * A socket that is being shut down cannot be reset: libuv refuses, Node then never closes the handle,
+ * and the process spins for ever at its end (Node 24.21).
+ */
+function resetSocket(socket: Socket): void {
+  if (socket.writableEnded || socket.destroyed) socket.destroy()
+  else socket.resetAndDestroy()
 }

@@ -103,7 +103,8 @@ describe('the engine in several processes', { concurrency: true }, () => {
     const [a, b] = world.pair
     const [direct, queued, asleep] = [randomUUID(), randomUUID(), randomUUID()]
     await a.start('steps', direct, { gate: 'two' }, 'direct')
-    await a.start('sleeping', asleep, { ms: 500 }, 'direct')
+    // Longer than a busy machine needs until the kill, shorter than a takeover.
+    await a.start('sleeping', asleep, { ms: 3_500 }, 'direct')
     await world.started(direct, 'two')
     await world.started(asleep, 'before')
     await a.start('steps', queued, { gate: 'two' }, 'queued')
