@@ -4,9 +4,10 @@
  * owner before each record, so only the step in flight runs twice.
  */
 import type { Pool } from '../../platform/db.ts'
-import { withSessionLock } from './session-lock.ts'
 
 const leaseMs = 4_000
+/** Who hands runs on claims that for this long: a process that freezes meanwhile keeps nobody waiting. */
+const reaperClaimMs = 3_000
 export const beatMs = 1_000
 
 /** Takes or renews the lease of one executor. */
@@ -33,7 +34,8 @@ export async function reapDeadExecutors(
   applicationVersion: string,
   recover: (executorIds: string[]) => Promise<number>,
 ): Promise<number> {
-  const reaped = await withSessionLock(pool, 'baton-reaper', async () => {
+  if (!(await claimReaping(pool))) return 0
+  try {
     const dead = await pool.query<{ executor_id: string }>(
       `select distinct s.executor_id
          from dbos.workflow_status s
@@ -47,6 +49,26 @@ export async function reapDeadExecutors(
     const handedOn = ids.length === 0 ? 0 : await recover(ids)
     await pool.query(`delete from executor_lease where expires_at < now() - interval '1 hour'`)
     return handedOn
-  })
-  return reaped?.result ?? 0
+  } finally {
+    await dropLease(pool, reaperId)
+  }
 }
+
+/**
+ * A claim that ends by itself, not a lock: a lock lives as long as its session, and the session of a
+ * process that is frozen, or cut off without a word, lives on. Two that claim at once after a freeze
+ * are harmless, as every wrong verdict is.
+ */
+async function claimReaping(pool: Pool): Promise<boolean> {
+  const claimed = await pool.query(
+    `insert into executor_lease (executor_id, expires_at)
+     values ($1, now() + make_interval(secs => $2))
+     on conflict (executor_id) do update set expires_at = excluded.expires_at
+       where executor_lease.expires_at < now()`,
+    [reaperId, reaperClaimMs / 1_000],
+  )
+  return claimed.rowCount === 1
+}
+
+/** Beside the ids of executors, which are UUIDs. */
+const reaperId = 'reaper'

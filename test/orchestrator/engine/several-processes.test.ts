@@ -132,6 +132,29 @@ describe('the engine in several processes', { concurrency: true }, () => {
     assert.ok((await b.recovered()) >= 2)
   })
 
+  it('takes over though a process was frozen in the middle of handing runs on', async () => {
+    const world = await World.of(4, 4)
+    const [a, b] = world.pair
+    const runId = randomUUID()
+    await a.start('steps', runId, { gate: 'frozen' }, 'direct')
+    await world.started(runId, 'two')
+    // What a frozen process leaves behind: a session that holds its locks and a claim that is fresh.
+    const frozen = await world.db.connect()
+    try {
+      await frozen.query(`select pg_advisory_lock(hashtext('baton-reaper'))`)
+      await frozen.query(
+        `insert into executor_lease values ('reaper', now() + interval '3 seconds')
+         on conflict (executor_id) do update set expires_at = excluded.expires_at`,
+      )
+
+      await a.kill()
+
+      await world.started(runId, 'two', b.pid)
+    } finally {
+      frozen.release(true)
+    }
+  })
+
   it('hands what still runs at the end of a graceful stop on at once', async () => {
     const world = await World.of(4, 4)
     const [a, b] = world.pair
