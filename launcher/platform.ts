@@ -115,7 +115,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   undo.defer(unlock)
   const ended = await endLeftovers(paths.processes, leftoverGraceMs)
   if (ended.length > 0) say(`Ended ${ended.length} processes that an earlier launcher left behind`)
-  await assertPortsFree(neededPorts(options, specs, paths))
+  const patienceMs = ended.length > 0 ? leftoverGraceMs : 0
+  await assertPortsFree(neededPorts(options, specs, paths), patienceMs)
 
   signal.throwIfAborted()
   const postgres = await startPostgres(options, paths, say)

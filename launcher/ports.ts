@@ -1,5 +1,6 @@
 /** The port of every process, and the check that nobody else has it. */
 import { connect, createServer } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { LauncherError } from './launcher-error.ts'
 
 /** PORT_OFFSET is added to each. */
@@ -19,21 +20,36 @@ export interface NamedPort {
 }
 
 const connectTimeoutMs = 1_000
+const lookAgainMs = 100
 
 /**
- * Passes when nobody listens on any of the ports.
+ * Passes when nobody listens on any of the ports; looks again for `patienceMs`, because the port of a
+ * process that was just ended may be free a moment later only.
  *
  * @throws LauncherError `port_busy` naming every busy port at once.
  */
-export async function assertPortsFree(ports: readonly NamedPort[]): Promise<void> {
+export async function assertPortsFree(ports: readonly NamedPort[], patienceMs = 0): Promise<void> {
+  const until = Date.now() + patienceMs
+  for (;;) {
+    const busy = await busyPorts(ports)
+    if (busy.length === 0) return
+    if (Date.now() >= until) throw portBusy(busy)
+    await delay(lookAgainMs)
+  }
+}
+
+async function busyPorts(ports: readonly NamedPort[]): Promise<NamedPort[]> {
   const checked = await Promise.all(
-    ports.map(async (named) => ({ ...named, busy: await isBusy(named.port) })),
+    ports.map(async (named) => ({ named, busy: await isBusy(named.port) })),
   )
-  const busy = checked.filter((named) => named.busy).map(({ name, port }) => `${port} (${name})`)
-  if (busy.length === 0) return
-  throw new LauncherError(
+  return checked.filter(({ busy }) => busy).map(({ named }) => named)
+}
+
+function portBusy(busy: readonly NamedPort[]): LauncherError {
+  const list = busy.map(({ name, port }) => `${port} (${name})`).join(', ')
+  return new LauncherError(
     'port_busy',
-    `Another program listens on port ${busy.join(', ')}. Stop it, or move all of Baton's ports: ` +
+    `Another program listens on port ${list}. Stop it, or move all of Baton's ports: ` +
       'PORT_OFFSET=10000 npm start',
   )
 }
