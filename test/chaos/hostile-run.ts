@@ -45,8 +45,9 @@ export async function runHostile({ portOffset, orders, seed, say }: HostileRunOp
   const next = hostileOrders(seed)
   const client = async () => {
     while (ledger.entries.length < orders) {
-      await ledger.submit({ ...next(), waitSeconds: 30 }).answered
+      const { answered } = ledger.submit({ ...next(), waitSeconds: 30 })
       if (ledger.entries.length % progressEvery === 0) say(`  ${ledger.entries.length} orders`)
+      await answered
     }
   }
   await Promise.all(Array.from({ length: clients }, client))
