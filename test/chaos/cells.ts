@@ -10,6 +10,8 @@
  *     record   the caller has recorded the step
  */
 
+import { randomFrom } from '../../standins/claude/random.ts'
+
 export const moments = ['before', 'in', 'effect', 'record'] as const
 export type Moment = (typeof moments)[number]
 
@@ -125,15 +127,4 @@ function shuffled<T>(list: readonly T[]): T[] {
     copy[j] = a
   }
   return copy
-}
-
-/** mulberry32: the same sequence for the same seed everywhere. */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
 }

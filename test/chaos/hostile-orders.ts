@@ -3,7 +3,7 @@
  * many with notes that give orders or try to find things out. Each such note carries a canary, a
  * word of its own that must never turn up in the answer to another order.
  */
-import { randomFrom } from './cells.ts'
+import { randomFrom } from '../../standins/claude/random.ts'
 
 export interface HostileOrder {
   readonly kind: string

@@ -1,6 +1,7 @@
 /** The walk over the cells: a stream of orders all the time, and one process killed after another. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Cell, nameOf, randomFrom } from './cells.ts'
+import { randomFrom } from '../../standins/claude/random.ts'
+import { type Cell, nameOf } from './cells.ts'
 import type { Ledger } from './ledger.ts'
 import { orderOf } from './orders.ts'
 import type { Stage } from './stage.ts'

@@ -1,5 +1,5 @@
 /** The orders of a run: a seeded mix that ends in every outcome there is. */
-import { randomFrom } from './cells.ts'
+import { randomFrom } from '../../standins/claude/random.ts'
 import type { Submission } from './ledger.ts'
 
 const john = { name: 'John Doe' }
