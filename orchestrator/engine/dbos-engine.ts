@@ -160,6 +160,7 @@ export class DbosEngine implements Engine {
     if (abandoned.length === 0) return
     this.#options.log.warn({ runs: abandoned }, 'taking up runs that were let go unrecorded')
     await DBOS.resumeWorkflows(abandoned)
+    this.#ownRuns.handedOver(abandoned)
     this.#options.onRecovered(abandoned.length)
   }
 

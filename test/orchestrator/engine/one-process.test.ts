@@ -6,6 +6,8 @@ import { waitFor } from '../../support/wait-for.ts'
 import { EngineProcess, traceTables } from '../support/engine-process.ts'
 import { orchestratorMigrations } from '../support/orders.ts'
 
+const statementMs = 1_000
+
 describe('the engine in one process', () => {
   let db: TestDatabase
   let engine: EngineProcess
@@ -13,7 +15,7 @@ describe('the engine in one process', () => {
   before(async () => {
     db = await testDatabase(orchestratorMigrations)
     await db.query(traceTables)
-    engine = await EngineProcess.start(db.url)
+    engine = await EngineProcess.start(db.url, 10, statementMs)
   })
   after(async () => {
     await engine.kill()
@@ -63,6 +65,32 @@ describe('the engine in one process', () => {
     await waitFor(async () => (await engine.status(runId)) === 'done', { what: 'its end' })
 
     assert.ok((await stepsOf(runId)).length > 3)
+  })
+
+  it('goes on with a run whose record met a database that gave no answer in time', async () => {
+    const runId = randomUUID()
+    await engine.start('steps', runId, { gate: 'stalled' }, 'direct')
+    await waitFor(async () => (await stepsOf(runId)).includes('two'), { what: 'step two' })
+    const stalled = await db.connect()
+    try {
+      await stalled.query('begin')
+      await stalled.query('lock table dbos.operation_outputs in share row exclusive mode')
+      await open('stalled')
+      // Its record waits for the lock until the statement is given up.
+      const isWaiting = `select 1 from pg_stat_activity
+        where wait_event_type = 'Lock' and query ilike '%operation_outputs%' and datname = current_database()`
+      const waiting = async () => ((await db.query(isWaiting)).rowCount ?? 0) > 0
+      await waitFor(waiting, { what: 'the record to wait' })
+      await waitFor(async () => !(await waiting()), { what: 'the record to be given up' })
+      await stalled.query('commit')
+    } finally {
+      stalled.release()
+    }
+
+    await waitFor(async () => (await engine.status(runId)) !== 'running', { what: 'its end' })
+    await waitFor(async () => (await resultOf(runId)) !== undefined, { what: 'its result' })
+
+    assert.deepEqual(await resultOf(runId), ['one', 'two', 'three'])
   })
 
   it('joins the first start also when the second goes another way', async () => {

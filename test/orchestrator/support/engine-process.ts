@@ -34,9 +34,17 @@ export class EngineProcess implements Driven {
     })
   }
 
-  /** Ready when its engine runs. `queueConcurrency`: runs that it takes from the queue at a time. */
-  static async start(databaseUrl: string, queueConcurrency = 10): Promise<EngineProcess> {
-    const child = fork(file, [databaseUrl, String(queueConcurrency)], { stdio: 'inherit' })
+  /**
+   * Ready when its engine runs. `queueConcurrency`: runs that it takes from the queue at a time;
+   * `databaseTimeoutMs`: how long it waits for a statement.
+   */
+  static async start(
+    databaseUrl: string,
+    queueConcurrency = 10,
+    databaseTimeoutMs = 15_000,
+  ): Promise<EngineProcess> {
+    const args = [databaseUrl, String(queueConcurrency), String(databaseTimeoutMs)]
+    const child = fork(file, args, { stdio: 'inherit' })
     const [message] = await Promise.race([once(child, 'message'), once(child, 'exit')])
     if (message !== 'ready') throw new Error(`The engine process did not start: ${message}`)
     return new EngineProcess(child)
