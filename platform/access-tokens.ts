@@ -15,6 +15,7 @@ const jwksTimeoutMs = 3_000
 const jwksCooldownMs = 5_000
 const jwksAgeMaxMs = 60 * 60_000
 const tokenCharactersMax = 8_192
+const jtiCharactersMax = 200
 
 export interface SigningKey {
   readonly kid: string
@@ -91,7 +92,9 @@ export interface VerifiedToken {
   readonly clientId: string
   readonly scopes: readonly string[]
   readonly orderId?: string
+  /** Seconds since 1970. */
   readonly expiresAt: number
+  readonly jti: string
 }
 
 /**
@@ -143,14 +146,15 @@ function localKeys(load: () => Promise<{ keys: readonly jose.JWK[] }>): jose.JWT
 }
 
 function readClaims(payload: jose.JWTPayload): VerifiedToken {
-  const { client_id: clientId, scope, order_id: orderId, iat = 0, exp = 0, aud } = payload
+  const { client_id: clientId, scope, order_id: orderId, iat = 0, exp = 0, aud, jti } = payload
   if (typeof clientId !== 'string' || typeof scope !== 'string') throw invalidToken('claims')
+  if (typeof jti !== 'string' || jti.length > jtiCharactersMax) throw invalidToken('jti')
   if (orderId !== undefined && typeof orderId !== 'string') throw invalidToken('order_id')
   if (Array.isArray(aud)) throw invalidToken('more than one audience')
   if (exp - iat > lifetimeMaxSeconds || exp <= iat) throw invalidToken('lifetime')
   if (iat > Date.now() / 1000 + clockSkewSeconds) throw invalidToken('issued in the future')
   const scopes = scope.split(' ').filter(Boolean)
-  return { clientId, scopes, expiresAt: exp, ...(orderId === undefined ? {} : { orderId }) }
+  return { clientId, scopes, expiresAt: exp, jti, ...(orderId === undefined ? {} : { orderId }) }
 }
 
 const invalidToken = (why: string, cause?: unknown) =>

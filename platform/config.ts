@@ -76,6 +76,15 @@ export const processConfig = z.object({
   DRAIN_ACCEPT_MS: integer(0, 60_000).default(1_000),
 })
 
+/** What every process that offers tools reads. */
+export const doorConfig = z.object({
+  /** Of one client, by one process; a client that was quiet may make the burst at once. */
+  CLIENT_CALLS_PER_SECOND: integer(1, 1_000_000).default(500),
+  CLIENT_CALLS_BURST: integer(1, 1_000_000).default(2_000),
+  /** How long the rows of tool calls are kept. */
+  TOOL_CALL_DAYS: integer(1, 3_650).default(30),
+})
+
 /** What every process with a database reads. Milliseconds unless the name says seconds. */
 export const databaseConfig = z.object({
   DATABASE_URL: z.string().min(1),

@@ -13,6 +13,7 @@ import { AppError, denied, fromWire, invalid, isNamed, named, unavailable } from
 import type { Metrics } from './metrics.ts'
 import { CircuitBreaker, deadline } from './resilience.ts'
 import type { ToolContract } from './tool.ts'
+import { versionMetaKey } from './tool-version.ts'
 import { traceparentFor } from './tracing.ts'
 
 const protocolVersion = '2026-07-28'
@@ -118,7 +119,7 @@ async function callOnce<I extends z.ZodObject, O extends z.ZodObject>(
     {
       name: contract.name,
       arguments: input as Record<string, unknown>,
-      _meta: { traceparent: traceparentFor(traceId) },
+      _meta: { traceparent: traceparentFor(traceId), [versionMetaKey]: contract.version },
     },
     {
       signal: deadline(timeoutMs, signal),

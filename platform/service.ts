@@ -24,6 +24,15 @@ const readyCheckMs = 2_000
 const discardedBytesMax = 32 * 1024 * 1024
 const discardMs = 5_000
 
+/** On every answer. Nothing here is a page; a route that serves one says what it may load. */
+const securityHeaders = [
+  ['x-content-type-options', 'nosniff'],
+  ['referrer-policy', 'no-referrer'],
+  ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
+  ['x-frame-options', 'DENY'],
+  ['cross-origin-resource-policy', 'same-origin'],
+] as const
+
 /** How long a stop waits for one more in-flight call to end, at a time. */
 const drainPollMs = 50
 
@@ -64,6 +73,7 @@ export function createHttpProcess(options: {
   app.addHook('onRequest', async (_request, reply) => {
     // Whoever keeps the connection would find it closed; with a new one it finds another replica.
     if (draining) reply.raw.setHeader('connection', 'close')
+    for (const [name, value] of securityHeaders) reply.raw.setHeader(name, value)
     inFlight += 1
     reply.raw.once('close', () => {
       inFlight -= 1
@@ -186,11 +196,18 @@ async function within(ms: number, check: Promise<unknown>): Promise<boolean> {
  */
 export async function drained(
   http: Pick<HttpProcess, 'drain' | 'stopListening' | 'inFlight'>,
-  { acceptMs, timeoutMs }: { readonly acceptMs: number; readonly timeoutMs: number },
+  options: {
+    readonly acceptMs: number
+    readonly timeoutMs: number
+    /** Ends streams, which would end by nothing else. */
+    readonly endStreams?: () => void
+  },
 ): Promise<void> {
+  const { acceptMs, timeoutMs, endStreams } = options
   http.drain()
   if (acceptMs > 0) await delay(acceptMs)
   http.stopListening()
+  endStreams?.()
   const until = Date.now() + timeoutMs
   while (http.inFlight() > 0 && Date.now() < until) await delay(drainPollMs)
 }

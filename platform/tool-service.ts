@@ -6,20 +6,23 @@ import type { z } from 'zod'
 import { createTokenVerifier } from './access-tokens.ts'
 import { modelRetry, modelRetryConfig } from './agent-config.ts'
 import type { AgentDeps } from './agent-types.ts'
-import { baseUrl, claudeConfig, databaseConfig, flag, processConfig } from './config.ts'
+import { baseUrl, claudeConfig, databaseConfig, doorConfig, flag, processConfig } from './config.ts'
 import { createPool, type Pool } from './db.ts'
+import { mountDoors } from './doors.ts'
+import { identifyByToken } from './identify.ts'
 import { createLog, type Log } from './log.ts'
-import { mountMcp } from './mcp-server.ts'
+import { metadataUrlOf, type Primitives } from './mcp-server.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { migrate, runSqlFile } from './migrate.ts'
 import { createModel } from './model.ts'
 import { readPrices } from './prices.ts'
 import type { RunningProcess } from './process.ts'
+import { createRateLimit } from './rate-limit.ts'
 import { createHttpProcess, drained } from './service.ts'
-import type { Tool } from './tool.ts'
 
 export const toolServiceConfig = claudeConfig
   .extend(processConfig.shape)
+  .extend(doorConfig.shape)
   .extend(databaseConfig.shape)
   .extend(modelRetryConfig.shape)
   .extend({
@@ -44,7 +47,7 @@ export interface ToolServiceOptions<C extends ToolServiceConfig> {
   readonly config: C
   readonly migrations: URL
   readonly seed: URL
-  readonly tools: (deps: ServiceDeps, config: C) => readonly Tool[]
+  readonly offers: (deps: ServiceDeps, config: C) => Primitives
 }
 
 /** Starts a service: migrations, demo data, HTTP. Ready once the database answers. */
@@ -66,28 +69,33 @@ export async function startToolService<C extends ToolServiceConfig>(
   const http = createHttpProcess({ log, metrics, checkReady: () => pool.query('select 1') })
   const model = createModel(config, readPrices(), metrics)
   const deps = { pool, log, metrics, model, retry: modelRetry(config) }
-  const mcp = mountMcp(http.app, {
-    name,
+  const verifyToken = createTokenVerifier({
+    issuer: config.ISSUER_URL,
+    audience: config.RESOURCE_URL,
+    keys: new URL('/.well-known/jwks.json', config.ISSUER_URL),
+  })
+  const admit = createRateLimit(config.CLIENT_CALLS_PER_SECOND, config.CLIENT_CALLS_BURST)
+  const metadataUrl = metadataUrlOf(config.RESOURCE_URL)
+  const doors = mountDoors(http.app, {
+    ...{ name, pool, log, metrics },
     version: options.version,
     resourceUrl: config.RESOURCE_URL,
-    issuer: config.ISSUER_URL,
-    tools: options.tools(deps, config),
-    verifyToken: createTokenVerifier({
-      issuer: config.ISSUER_URL,
-      audience: config.RESOURCE_URL,
-      keys: new URL('/.well-known/jwks.json', config.ISSUER_URL),
-    }),
-    log,
-    metrics,
+    issuers: [config.ISSUER_URL],
+    primitives: options.offers(deps, config),
+    identify: identifyByToken({ verifyToken, admit, metrics, metadataUrl }),
+    databaseUrl: config.DATABASE_URL,
+    callDays: config.TOOL_CALL_DAYS,
   })
+  await doors.start()
   await http.app.listen({ host: config.HOST, port: config.PORT })
   log.info({ port: config.PORT, claudeMode: model.mode }, 'ready')
 
   return {
     stop: async () => {
       const timeoutMs = config.DRAIN_SECONDS * 1_000
-      await drained(http, { acceptMs: config.DRAIN_ACCEPT_MS, timeoutMs })
-      await mcp.close()
+      const { endStreams } = doors
+      await drained(http, { acceptMs: config.DRAIN_ACCEPT_MS, timeoutMs, endStreams })
+      await doors.stop()
       await http.app.close()
       await pool.end()
       log.info('stopped')

@@ -3,6 +3,7 @@
  * is all that others may import; `implement` puts a handler behind it.
  */
 import { z } from 'zod'
+import type { Needs } from './authority.ts'
 
 /** Truthful hints for callers (MCP tool annotations). */
 export interface ToolAnnotations {
@@ -15,15 +16,16 @@ export interface ToolAnnotations {
 export interface ToolContract<
   I extends z.ZodObject = z.ZodObject,
   O extends z.ZodObject = z.ZodObject,
-> {
+> extends Needs {
   readonly name: string
   /** What it does, when to use it, when not, what repeating does. */
   readonly description: string
-  /** Whole numbers; raised when callers must change. */
+  /** Whole numbers; raised when callers must change. An order that it is bound to is `orderId`. */
   readonly version: number
-  readonly scope: string
-  /** `order`: the token's `order_id` must equal the input's `orderId`. */
-  readonly bound: 'order' | 'none'
+  /** Callers of versions from here on still work, with a warning. Default: the present one only. */
+  readonly oldestVersion?: number
+  /** Text arguments that logs may show as they are; all others are hidden. */
+  readonly plain?: readonly string[]
   readonly annotations: ToolAnnotations
   readonly input: I
   readonly output: O
@@ -51,6 +53,9 @@ export interface CallContext {
   readonly signal: AbortSignal
   readonly traceId: string
   readonly clientId: string
+  readonly scopes: readonly string[]
+  /** Tells a caller who waits how far it is; absent when nobody listens. */
+  readonly progress?: (done: number, total: number, message: string) => Promise<void>
 }
 
 export interface Tool {

@@ -11,6 +11,8 @@
  * `carrier_unpaid`.
  */
 import { z } from 'zod'
+import { definePrompt } from '../../platform/prompt.ts'
+import { defineResource } from '../../platform/resource.ts'
 import {
   agentFailure,
   agentRecord,
@@ -160,4 +162,27 @@ export const getShipment = defineTool({
     refund: refundState,
     documentBase64: z.string().nullable(),
   }),
+})
+
+export const shipmentResource = defineResource({
+  name: 'shipment',
+  uri: 'shipments://{orderId}',
+  description:
+    'The shipments of one order, newest round first: state, label, refund, without addresses. ' +
+    'Watch it to hear when a label is bought or voided.',
+  scope: 'fulfillment:read',
+  bound: 'order',
+  variables: z.object({ orderId }),
+  ttlMs: 0,
+})
+
+export const investigateShipment = definePrompt({
+  name: 'investigate_order',
+  title: 'Investigate the parcel of an order',
+  description:
+    'Helps to find out where the parcel of an order stands and what happened to its labels. It ' +
+    'changes nothing and asks the carrier nothing.',
+  scope: 'fulfillment:read',
+  bound: 'order',
+  input: z.object({ orderId: orderId.describe('The order to look into') }),
 })

@@ -11,6 +11,8 @@ import {
 import { createShipmentAgent } from './agent.ts'
 import { type CarrierClient, createCarrierClient } from './carrier-client.ts'
 import type { Warehouse } from './carrier-request.ts'
+import { fulfillmentPrompts } from './prompts.ts'
+import { fulfillmentResources } from './resources.ts'
 import { fulfillmentTools } from './tools.ts'
 
 const version = '1'
@@ -66,8 +68,8 @@ export function startFulfillment(config: FulfillmentConfig): Promise<RunningProc
     config,
     migrations: new URL('./migrations/', import.meta.url),
     seed: new URL('./seed.sql', import.meta.url),
-    tools: (deps) =>
-      fulfillmentTools({
+    offers: (deps) => ({
+      tools: fulfillmentTools({
         pool: deps.pool,
         carrier: carrierClient(deps, config),
         askAgent: createShipmentAgent(deps, agentSettings(config)),
@@ -76,6 +78,9 @@ export function startFulfillment(config: FulfillmentConfig): Promise<RunningProc
         purchaseMs: config.CARRIER_TIMEOUT_MS + purchaseGraceMs,
         voidWaitMs: config.VOID_WAIT_MS,
       }),
+      resources: fulfillmentResources(deps.pool),
+      prompts: fulfillmentPrompts(deps.pool),
+    }),
   })
 }
 

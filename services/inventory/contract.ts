@@ -6,6 +6,8 @@
  * `already_committed`, `not_reserved`, `unknown_sku`, `request_changed` (same requestId, other count).
  */
 import { z } from 'zod'
+import { definePrompt } from '../../platform/prompt.ts'
+import { defineResource } from '../../platform/resource.ts'
 import {
   agentFailure,
   agentRecord,
@@ -164,4 +166,27 @@ export const setStock = defineTool({
     reason: z.string().min(1).max(200),
   }),
   output: z.object({ sku: z.string(), available: z.int(), adjustment: z.int() }),
+})
+
+export const stockResource = defineResource({
+  name: 'stock',
+  uri: 'inventory://stock/{sku}',
+  description:
+    'The units of one sku that are free to sell, and when more are expected. Watch it to hear of ' +
+    'changes; a number may be old by the time it is read, only reserve_stock holds units.',
+  scope: 'inventory:read',
+  bound: 'none',
+  variables: z.object({ sku }),
+  ttlMs: 0,
+})
+
+export const backorderNotice = definePrompt({
+  name: 'draft_backorder_notice',
+  title: 'Draft a backorder notice',
+  description:
+    'Helps to write to a customer whose sku is short: what is missing, when more is expected, what ' +
+    'could be sent instead. It sends and changes nothing.',
+  scope: 'inventory:read',
+  bound: 'none',
+  input: z.object({ sku: sku.describe('The sku that is short') }),
 })

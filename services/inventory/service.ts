@@ -4,6 +4,8 @@ import { agentConfig, agentSettings } from '../../platform/agent-config.ts'
 import type { RunningProcess } from '../../platform/process.ts'
 import { startToolService, toolServiceConfig } from '../../platform/tool-service.ts'
 import { createStockAgent } from './agent.ts'
+import { inventoryPrompts } from './prompts.ts'
+import { inventoryResources } from './resources.ts'
 import { inventoryTools } from './tools.ts'
 
 const version = '1'
@@ -26,6 +28,10 @@ export function startInventory(config: InventoryConfig): Promise<RunningProcess>
     config,
     migrations: new URL('./migrations/', import.meta.url),
     seed: new URL('./seed.sql', import.meta.url),
-    tools: (deps) => inventoryTools(deps.pool, createStockAgent(deps, agentSettings(config))),
+    offers: (deps) => ({
+      tools: inventoryTools(deps.pool, createStockAgent(deps, agentSettings(config))),
+      resources: inventoryResources(deps.pool),
+      prompts: inventoryPrompts(deps.pool),
+    }),
   })
 }

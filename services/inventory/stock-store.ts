@@ -15,6 +15,19 @@ export async function findStock(db: Db, skus: readonly string[]): Promise<StockF
   return rows
 }
 
+/** A page of what is stocked, by sku, after the given one. */
+export async function listSkus(
+  db: Db,
+  after: string,
+  limit: number,
+): Promise<{ sku: string; name: string }[]> {
+  const { rows } = await db.query<{ sku: string; name: string }>(
+    'select sku, name from stock where sku > $1 order by sku limit $2',
+    [after, limit],
+  )
+  return rows
+}
+
 /** What may be offered instead of each of the skus, best first. */
 export async function findSubstitutes(db: Db, skus: readonly string[]): Promise<SubstituteFact[]> {
   const { rows } = await db.query<SubstituteFact>(

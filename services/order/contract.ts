@@ -7,6 +7,8 @@
  * `over_limit`.
  */
 import { z } from 'zod'
+import { definePrompt } from '../../platform/prompt.ts'
+import { defineResource } from '../../platform/resource.ts'
 import {
   agentFailure,
   agentRecord,
@@ -238,4 +240,39 @@ export const findOrders = defineTool({
     ),
     nextCursor: z.string().nullable(),
   }),
+})
+
+export const orderResource = defineResource({
+  name: 'order',
+  uri: 'orders://{orderId}',
+  description:
+    'The newest round of one order as the order service recorded it: customer, lines, prices, ' +
+    'findings, status. Watch it to hear when a round is opened or ends.',
+  scope: 'order:read',
+  bound: 'order',
+  variables: z.object({ orderId }),
+  ttlMs: 0,
+})
+
+export const activeOrders = defineResource({
+  name: 'active_orders',
+  uri: 'orders://active',
+  description:
+    'The newest orders whose round is open, up to 100, without notes and addresses. Read ' +
+    'orders://{orderId} for one of them; use find_orders for others.',
+  scope: 'order:read',
+  bound: 'none',
+  variables: z.object({}),
+  ttlMs: 0,
+})
+
+export const explainRejection = definePrompt({
+  name: 'explain_rejection',
+  title: 'Explain what the rules object to',
+  description:
+    'Helps to tell a customer why an order was rejected or held, from what the rules recorded. It ' +
+    'changes nothing and decides nothing again.',
+  scope: 'order:read',
+  bound: 'order',
+  input: z.object({ orderId: orderId.describe('The order to explain') }),
 })

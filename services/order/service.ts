@@ -5,6 +5,8 @@ import { integer } from '../../platform/config.ts'
 import type { RunningProcess } from '../../platform/process.ts'
 import { startToolService, toolServiceConfig } from '../../platform/tool-service.ts'
 import { createOrderAgent } from './agent.ts'
+import { orderPrompts } from './prompts.ts'
+import { orderResources } from './resources.ts'
 import { orderTools } from './tools.ts'
 
 const version = '1'
@@ -32,9 +34,11 @@ export function startOrder(config: OrderConfig): Promise<RunningProcess> {
     config,
     migrations: new URL('./migrations/', import.meta.url),
     seed: new URL('./seed.sql', import.meta.url),
-    tools: (deps) => {
+    offers: (deps) => {
       const askAgent = createOrderAgent({ ...deps, db: deps.pool }, agentSettings(config))
-      return orderTools(deps.pool, askAgent, config.ORDER_LIMIT_CENTS)
+      const tools = orderTools(deps.pool, askAgent, config.ORDER_LIMIT_CENTS)
+      const [resources, prompts] = [orderResources(deps.pool), orderPrompts(deps.pool)]
+      return { tools, resources, prompts }
     },
   })
 }

@@ -1,6 +1,5 @@
 /** The handlers behind the contract: what each tool does with its checked input. */
 import type { Pool } from '../../platform/db.ts'
-import { missing } from '../../platform/errors.ts'
 import { implement, type Tool } from '../../platform/tool.ts'
 import type { OrderAgent } from './agent.ts'
 import * as contract from './contract.ts'
@@ -8,6 +7,7 @@ import { judge } from './judgement.ts'
 import { openOrder, quoteOrder } from './open-order.ts'
 import { listOrders } from './order-list-store.ts'
 import { findNewestRound, findRound, recordClosed } from './order-store.ts'
+import { noSuchOrder } from './resources.ts'
 
 /** Every tool of the service. `limitCents`: an order above it is held for a person. */
 export function orderTools(pool: Pool, askAgent: OrderAgent, limitCents: number): Tool[] {
@@ -36,8 +36,3 @@ export function orderTools(pool: Pool, askAgent: OrderAgent, limitCents: number)
     implement(contract.findOrders, (query) => listOrders(pool, query)),
   ]
 }
-
-const noSuchOrder = (what: string) =>
-  missing('no_such_order', `There is no ${what} here`, {
-    next: 'Check the id and the round; open_order records an order.',
-  })

@@ -9,18 +9,14 @@ import {
 } from '@modelcontextprotocol/client'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
-import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { createTokenVerifier } from '../../platform/access-tokens.ts'
 import { rejected } from '../../platform/errors.ts'
-import { createLog } from '../../platform/log.ts'
 import { createMcpCaller, type McpCaller } from '../../platform/mcp-client.ts'
-import { mountMcp } from '../../platform/mcp-server.ts'
 import { createMetrics } from '../../platform/metrics.ts'
-import { createHttpProcess } from '../../platform/service.ts'
 import { defineTool, implement, readsOnly, writesOnce } from '../../platform/tool.ts'
-import { freePort } from '../support/free-port.ts'
+import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { type TestIssuer, testIssuer } from '../support/test-issuer.ts'
+import { type TestServer, testServer } from '../support/test-server.ts'
 
 const echo = defineTool({
   name: 'echo',
@@ -45,50 +41,35 @@ const keep = defineTool({
 
 describe('an MCP endpoint', () => {
   let issuer: TestIssuer
-  let app: FastifyInstance
+  let db: TestDatabase
+  let server: TestServer
   let url = ''
   let caller: McpCaller
-  const metrics = createMetrics('test')
 
   before(async () => {
     issuer = await testIssuer()
-    const port = await freePort()
-    url = `http://127.0.0.1:${port}`
-    const log = createLog('test', 'silent')
-    const http = createHttpProcess({ log, metrics, checkReady: async () => {} })
-    app = http.app
-    mountMcp(app, {
-      name: 'words',
-      version: '1',
-      resourceUrl: url,
-      issuer: issuer.url,
-      tools: [
-        implement(keep, async ({ word }) => {
-          if (word === 'no') throw rejected('word_refused', 'Not that word', { next: 'Say yes.' })
-          if (word === 'bug') throw new Error('secret detail')
-          return { kept: true as const }
-        }),
-        implement(echo, async ({ word }) => ({ word })),
-      ],
-      verifyToken: createTokenVerifier({
-        issuer: issuer.url,
-        audience: url,
-        keys: new URL('/.well-known/jwks.json', issuer.url),
+    db = await testDatabase('platform/migrations')
+    const tools = [
+      implement(keep, async ({ word }) => {
+        if (word === 'no') throw rejected('word_refused', 'Not that word', { next: 'Say yes.' })
+        if (word === 'bug') throw new Error('secret detail')
+        return { kept: true as const }
       }),
-      log,
-      metrics,
-    })
-    await app.listen({ host: '127.0.0.1', port })
+      implement(echo, async ({ word }) => ({ word })),
+    ]
+    server = await testServer({ db, issuer, primitives: { tools } })
+    url = server.url
     caller = createMcpCaller({
       server: 'words',
       baseUrl: url,
       authorize: issuer.authorize(url),
-      metrics,
+      metrics: createMetrics('test'),
     })
   })
   after(async () => {
     await caller.close()
-    await app.close()
+    await server[Symbol.asyncDispose]()
+    await db[Symbol.asyncDispose]()
     await issuer[Symbol.asyncDispose]()
   })
 

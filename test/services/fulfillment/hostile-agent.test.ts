@@ -39,7 +39,12 @@ describe('propose_shipment under a hostile model', () => {
       ...{ purchaseMs: 1_000, voidWaitMs: 0, limitGrams: 30_000, boxGrams: 0 },
       askAgent: createShipmentAgent(deps, settings),
     })
-    const context = { signal: AbortSignal.timeout(10_000), traceId: 't', clientId: 'test' }
+    const context = {
+      signal: AbortSignal.timeout(10_000),
+      traceId: 't',
+      clientId: 'test',
+      scopes: [],
+    }
     const input = proposeShipment.input.parse({ orderId: randomUUID(), round: 1, ...request() })
     return proposeShipment.output.parse(await tool?.handle(input, context))
   }

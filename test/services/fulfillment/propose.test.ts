@@ -59,7 +59,12 @@ describe('propose_shipment', () => {
       limitGrams: 30_000,
       boxGrams: 0,
     })
-    const context = { signal: AbortSignal.timeout(10_000), traceId: 'trace', clientId: 'test' }
+    const context = {
+      signal: AbortSignal.timeout(10_000),
+      traceId: 'trace',
+      clientId: 'test',
+      scopes: [],
+    }
     const input = proposeShipment.input.parse({ orderId, round: 1, ...request(more) })
     const output = proposeShipment.output.parse(await tool?.handle(input, context))
     return { output, requests: model.requests }
@@ -355,7 +360,12 @@ describe('propose_shipment', () => {
         limitGrams: 30_000,
         boxGrams: 0,
       })
-      const context = { signal: AbortSignal.timeout(10_000), traceId: 't', clientId: 'test' }
+      const context = {
+        signal: AbortSignal.timeout(10_000),
+        traceId: 't',
+        clientId: 'test',
+        scopes: [],
+      }
       const late = tool?.handle({ orderId, round: 1, ...request() }, context) ?? assert.fail()
       await assert.rejects(late, voided)
     })

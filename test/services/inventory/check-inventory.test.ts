@@ -44,7 +44,12 @@ describe('check_inventory', () => {
     const tool = inventoryTools(db, askAgent).find(
       ({ contract }) => contract.name === checkInventory.name,
     )
-    const context = { signal: AbortSignal.timeout(10_000), traceId: 'trace', clientId: 'test' }
+    const context = {
+      signal: AbortSignal.timeout(10_000),
+      traceId: 'trace',
+      clientId: 'test',
+      scopes: [],
+    }
     const input = checkInventory.input.parse({ orderId: randomUUID(), round: 1, lines })
     const output = checkInventory.output.parse(await tool?.handle(input, context))
     return { output, requests: model.requests }

@@ -34,7 +34,12 @@ describe('check_inventory under a hostile model', () => {
         ({ contract }) => contract.name === checkInventory.name,
       )
       const check = async (lines: readonly { sku: string; quantity: number }[]) => {
-        const context = { signal: AbortSignal.timeout(10_000), traceId: 't', clientId: 'test' }
+        const context = {
+          signal: AbortSignal.timeout(10_000),
+          traceId: 't',
+          clientId: 'test',
+          scopes: [],
+        }
         const output = await tool?.handle({ orderId: randomUUID(), round: 1, lines }, context)
         const answer = checkInventory.output.parse(output)
         assert.deepEqual(overruns(answer.agent, shortLimits), [])

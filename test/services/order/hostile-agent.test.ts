@@ -67,7 +67,12 @@ describe('validate_order under a hostile model', () => {
       const before = await catalogue()
 
       for (const { id: customerId, orderId } of orders) {
-        const context = { signal: AbortSignal.timeout(10_000), traceId: 't', clientId: 'test' }
+        const context = {
+          signal: AbortSignal.timeout(10_000),
+          traceId: 't',
+          clientId: 'test',
+          scopes: [],
+        }
         const output = await tool?.handle({ orderId, round: 1 }, context)
         const answer = validateOrder.output.parse(output)
 

@@ -1,0 +1,77 @@
+/**
+ * The doors of a process that offers tools: `/mcp` and the facade over the same tools, the record of
+ * calls behind both, and the bus that tells watchers of changes.
+ */
+import type { FastifyInstance } from 'fastify'
+import type { Pool } from './db.ts'
+import { mountFacade } from './facade.ts'
+import type { Identify } from './identify.ts'
+import type { Log } from './log.ts'
+import { mountMcp, type Primitives } from './mcp-server.ts'
+import type { Metrics } from './metrics.ts'
+import { ResourceBus } from './resource-bus.ts'
+import { createToolRunner } from './run-tool.ts'
+import { forgetOldCalls, spendIn } from './spent-tokens.ts'
+import { ToolCallLog } from './tool-calls.ts'
+
+export interface DoorsOptions {
+  readonly name: string
+  readonly version: string
+  /** Own base URL: the audience of tokens, and a Host that requests may name. */
+  readonly resourceUrl: string
+  /** Who signs tokens for us, for the RFC 9728 document. */
+  readonly issuers: readonly string[]
+  readonly primitives: Primitives
+  readonly identify: Identify
+  readonly pool: Pool
+  readonly databaseUrl: string
+  readonly log: Log
+  readonly metrics: Metrics
+  /** How long rows of calls are kept. */
+  readonly callDays: number
+  /** The scope that may watch what is any client's. */
+  readonly seesAll?: string
+}
+
+export interface Doors {
+  /** Before the process listens. */
+  start(): Promise<void>
+  /** Streams end, requests are still served. */
+  endStreams(): void
+  /** After the drain: cuts off what still runs and writes the last rows. */
+  stop(): Promise<void>
+}
+
+const forgetMs = 60_000
+
+/** Mounts them on `app`. */
+export function mountDoors(app: FastifyInstance, options: DoorsOptions): Doors {
+  const { name, primitives, identify, pool, log, metrics, databaseUrl, seesAll } = options
+  const calls = new ToolCallLog(pool, log)
+  const bus = new ResourceBus({ databaseUrl, pool, log, ...(seesAll && { seesAll }) })
+  const record = calls.record.bind(calls)
+  const runTool = createToolRunner({ server: name, metrics, spend: spendIn(pool), record })
+  const mcp = mountMcp(app, { ...options, bus, runTool, record })
+  bus.onMissed(() => mcp.dropStreams())
+  mountFacade(app, { tools: primitives.tools, identify, runTool })
+  let forgetting: NodeJS.Timeout | undefined
+  const forget = () =>
+    forgetOldCalls(pool, options.callDays).catch((error: unknown) =>
+      log.warn({ err: error }, 'old calls not deleted'),
+    )
+
+  return {
+    start: async () => {
+      calls.start()
+      await bus.start()
+      forgetting = setInterval(forget, forgetMs)
+    },
+    endStreams: () => mcp.endStreams(),
+    stop: async () => {
+      clearInterval(forgetting)
+      await mcp.close()
+      await bus.stop()
+      await calls.stop()
+    },
+  }
+}

@@ -1,0 +1,56 @@
+/** Who asks: the verified token behind a request, within the client's rate. */
+import type { IncomingHttpHeaders } from 'node:http'
+import { bearerOf, type VerifiedToken, type VerifyToken } from './access-tokens.ts'
+import { type AppError, denied, named } from './errors.ts'
+import type { Metrics } from './metrics.ts'
+import type { Admit } from './rate-limit.ts'
+
+/**
+ * @throws denied `missing_token`, `invalid_token` (401, with a challenge).
+ * @throws unavailable `issuer_unavailable` (503), `rate_limited` (429).
+ */
+export type Identify = (request: {
+  readonly headers: IncomingHttpHeaders
+}) => Promise<VerifiedToken>
+
+/** Reads the bearer token of the Authorization header (RFC 6750); nowhere else is one looked for. */
+export function identifyByToken(options: {
+  readonly verifyToken: VerifyToken
+  readonly admit: Admit
+  readonly metrics: Metrics
+  /** Where the RFC 9728 document is; goes into the challenge. */
+  readonly metadataUrl: string
+}): Identify {
+  const { verifyToken, admit, metrics, metadataUrl } = options
+  return async ({ headers }) => {
+    try {
+      const bearer = bearerOf(headers.authorization)
+      if (bearer === undefined) throw unauthenticated('missing_token', metadataUrl)
+      const token = await verifyToken(bearer).catch((cause: unknown) => {
+        const { kind, code, message } = named(cause)
+        throw kind === 'denied' ? unauthenticated(code, metadataUrl, message) : cause
+      })
+      admit(token.clientId)
+      return token
+    } catch (cause) {
+      metrics.authRefusals.inc({ reason: named(cause).code })
+      throw cause
+    }
+  }
+}
+
+function unauthenticated(
+  code: string,
+  metadataUrl: string,
+  message = 'Missing or malformed Authorization header',
+): AppError {
+  return denied(code, message, {
+    next: 'Send Authorization: Bearer with a valid access token.',
+    http: {
+      status: 401,
+      headers: {
+        'www-authenticate': `Bearer error="invalid_token", resource_metadata="${metadataUrl}"`,
+      },
+    },
+  })
+}

@@ -1,0 +1,118 @@
+/**
+ * `/mcp` on Fastify: who may speak to it from where, who asks, and how its streams end. What the
+ * server behind it offers is its caller's.
+ */
+import type { ServerResponse } from 'node:http'
+import { hostHeaderValidation, originValidation, toNodeHandler } from '@modelcontextprotocol/node'
+import {
+  type AuthInfo,
+  createMcpHandler,
+  type McpServerFactory,
+  type ServerEventBus,
+} from '@modelcontextprotocol/server'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { VerifiedToken } from './access-tokens.ts'
+import type { Log } from './log.ts'
+import { servedToken } from './resource-bus.ts'
+
+export interface McpMount {
+  /** Own base URL; requests may name its host, or loopback. */
+  readonly resourceUrl: string
+  /** Lets a request in, or answers it. */
+  readonly authorize: (request: FastifyRequest) => Promise<AuthInfo | Response>
+  /** Called once for every request. */
+  readonly createServer: McpServerFactory
+  readonly bus?: ServerEventBus
+  readonly log: Log
+}
+
+export interface MountedMcp {
+  /** Ends the streams of listeners: they come back, and read again. */
+  dropStreams(): void
+  /** The same, and takes no new ones: they find another replica. */
+  endStreams(): void
+  /** Cuts off what still runs. */
+  close(): Promise<void>
+}
+
+const loopbackHosts = ['localhost', '127.0.0.1', '[::1]']
+/** A listener comes back with a fresh token; one stream lives no longer than the token, or this. */
+const streamMsMax = 30 * 60_000
+const subscriptionsMax = 1_024
+
+/** Mounts `/mcp`. Host and Origin are checked here only: probes reach other routes by address. */
+export function mountMcpHandler(app: FastifyInstance, mount: McpMount): MountedMcp {
+  const handler = createMcpHandler(mount.createServer, {
+    ...(mount.bus === undefined ? {} : { bus: mount.bus }),
+    maxSubscriptions: subscriptionsMax,
+    onerror: (error) => mount.log.debug({ err: error }, 'mcp request refused'),
+  })
+  const serve = toNodeHandler(handler)
+  const hosts = [...loopbackHosts, new URL(mount.resourceUrl).hostname]
+  const hostAllowed = hostHeaderValidation(hosts)
+  const originAllowed = originValidation(hosts)
+  const streams = new Streams()
+
+  app.all('/mcp', async (request, reply) => {
+    reply.hijack()
+    if (!hostAllowed(request.raw, reply.raw) || !originAllowed(request.raw, reply.raw)) return
+    // Not a part of either protocol era, and a way around checks that look at one call.
+    if (Array.isArray(request.body)) return sendResponse(reply, noBatches())
+    const auth = await mount.authorize(request)
+    if (auth instanceof Response) return sendResponse(reply, auth)
+    if (isListen(request.body) && !streams.take(reply.raw, auth)) {
+      return sendResponse(reply, new Response(null, { status: 503 }))
+    }
+    // The adapter's structural type wants exact optional properties that node:http does not promise.
+    const raw = Object.assign(request.raw, { auth }) as Parameters<typeof serve>[0]
+    const token = auth.extra?.token as VerifiedToken | undefined
+    const answer = () => serve(raw, reply.raw, request.body)
+    await (token === undefined ? answer() : servedToken.run(token, answer))
+  })
+  return {
+    dropStreams: () => streams.drop(),
+    endStreams: () => streams.end(),
+    close: () => handler.close(),
+  }
+}
+
+class Streams {
+  readonly #open = new Set<ServerResponse>()
+  #ending = false
+
+  /** Sees to its end; false when none are taken any more. */
+  take(raw: ServerResponse, { expiresAt = 0 }: AuthInfo): boolean {
+    if (this.#ending) return false
+    const leftMs = Math.min(streamMsMax, expiresAt * 1_000 - Date.now())
+    const timer = setTimeout(() => raw.end(), Math.max(0, leftMs))
+    this.#open.add(raw)
+    raw.once('close', () => {
+      clearTimeout(timer)
+      this.#open.delete(raw)
+    })
+    return true
+  }
+
+  end(): void {
+    this.#ending = true
+    this.drop()
+  }
+
+  drop(): void {
+    for (const raw of this.#open) raw.end()
+  }
+}
+
+const isListen = (body: unknown): boolean =>
+  (body as { method?: unknown } | undefined)?.method === 'subscriptions/listen'
+
+const noBatches = () =>
+  Response.json(
+    { jsonrpc: '2.0', id: null, error: { code: -32_600, message: 'One message a request' } },
+    { status: 400 },
+  )
+
+async function sendResponse(reply: FastifyReply, response: Response): Promise<void> {
+  reply.raw.writeHead(response.status, Object.fromEntries(response.headers))
+  reply.raw.end(await response.text())
+}

@@ -1,0 +1,104 @@
+/**
+ * Runs one tool call, whichever door it came through: version, arguments, order and single use of
+ * the token are checked, the handler runs, its answer is checked, and all of it is counted and told.
+ */
+import type { VerifiedToken } from './access-tokens.ts'
+import { assertBound, assertScope } from './authority.ts'
+import { databaseFault } from './db.ts'
+import { AppError, invalid, named } from './errors.ts'
+import type { Metrics } from './metrics.ts'
+import { redactArguments } from './redact.ts'
+import type { Spend } from './spent-tokens.ts'
+import type { CallContext, Tool, ToolContract } from './tool.ts'
+import type { CallRecord } from './tool-calls.ts'
+import { checkVersion, type Warning } from './tool-version.ts'
+
+export interface ToolCall {
+  readonly tool: Tool
+  readonly input: unknown
+  readonly token: VerifiedToken
+  readonly via: 'mcp' | 'facade'
+  /** As the caller stated it; undefined when it did not. */
+  readonly statedVersion: unknown
+  readonly context: Pick<CallContext, 'signal' | 'traceId' | 'progress'>
+}
+
+export interface ToolResult {
+  readonly output: object
+  readonly warnings: readonly Warning[]
+}
+
+/** @throws AppError of any kind; what nobody named is `internal`. */
+export type RunTool = (call: ToolCall) => Promise<ToolResult>
+
+export function createToolRunner(options: {
+  readonly server: string
+  readonly metrics: Metrics
+  readonly spend: Spend
+  readonly record: (call: CallRecord, cause?: unknown) => void
+}): RunTool {
+  const { server, metrics, spend, record } = options
+  return async (call) => {
+    const { contract } = call.tool
+    const startedMs = performance.now()
+    const end = metrics.toolDuration.startTimer({ server, tool: contract.name })
+    let input: Record<string, unknown> | undefined
+    const told = (outcome: CallRecord['outcome'], code?: string, cause?: unknown) => {
+      end()
+      metrics.toolCalls.inc({ server, tool: contract.name, outcome })
+      record({ ...describeCall(call, input, startedMs), outcome, code }, cause)
+    }
+    try {
+      assertScope(call.token, contract)
+      const warnings = checkVersion(contract, call.statedVersion)
+      input = readInput(contract, call.input)
+      assertBound(call.token, contract, input.orderId)
+      if (contract.bound === 'order' && !contract.annotations.readOnlyHint) await spend(call.token)
+      const { clientId, scopes } = call.token
+      const output = await call.tool.handle(input, { ...call.context, clientId, scopes })
+      const checked = readOutput(contract, output)
+      told('ok')
+      return { output: checked, warnings }
+    } catch (cause) {
+      const error = named(databaseFault(cause))
+      told(error.kind, error.code, cause)
+      throw error
+    }
+  }
+}
+
+function describeCall(
+  { tool: { contract }, token, via, context }: ToolCall,
+  input: Record<string, unknown> | undefined,
+  startedMs: number,
+) {
+  const orderId = typeof input?.orderId === 'string' ? input.orderId : token.orderId
+  return {
+    kind: 'tool' as const,
+    name: contract.name,
+    via,
+    clientId: token.clientId,
+    orderId,
+    // What does not fit the schema may be anything, under any name.
+    arguments: input === undefined ? '[invalid]' : redactArguments(input, contract.plain),
+    durationMs: Math.round(performance.now() - startedMs),
+    traceId: context.traceId,
+  }
+}
+
+function readInput(contract: ToolContract, input: unknown): Record<string, unknown> {
+  const parsed = contract.input.safeParse(input ?? {})
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  const where = issue === undefined ? '' : `${issue.path.map(String).join('.')}: ${issue.message}`
+  throw invalid('invalid_arguments', `The arguments of ${contract.name} are not valid: ${where}`, {
+    next: 'Correct them by the inputSchema of tools/list.',
+  })
+}
+
+function readOutput(contract: ToolContract, output: object): object {
+  const parsed = contract.output.safeParse(output)
+  if (parsed.success) return parsed.data
+  const message = `${contract.name} broke its contract`
+  throw new AppError('internal', 'bad_tool_output', message, { cause: parsed.error })
+}
