@@ -1,7 +1,10 @@
 /** Who asks: the client behind a request, and what it may do. */
 import type { FastifyRequest } from 'fastify'
-import { bearerOf, type VerifyToken } from '../platform/access-tokens.ts'
-import { AppError, denied, missing } from '../platform/errors.ts'
+import type { VerifiedToken } from '../platform/access-tokens.ts'
+import { assertBound, assertScope } from '../platform/authority.ts'
+import { denied, missing } from '../platform/errors.ts'
+import type { Identify } from '../platform/identify.ts'
+import type { CallContext } from '../platform/tool.ts'
 
 export interface Caller {
   readonly clientId: string
@@ -10,20 +13,25 @@ export interface Caller {
 
 export type Authenticate = (request: FastifyRequest, scope: string) => Promise<Caller>
 
+/** Every scope of the orchestrator's own tools and routes, with what it lets a client do. */
+export const orderScopes = {
+  'orders:submit': 'order',
+  'orders:read': 'see its own orders',
+  'orders:read:all': 'see the orders of every client',
+  'orders:cancel': 'cancel its own orders',
+  'orders:cancel:all': 'cancel the orders of every client',
+  'orders:approve': 'approve, edit or reject its own held orders',
+  'orders:approve:all': 'approve, edit or reject the held orders of every client',
+  'orders:resume': 'send its own stuck orders on',
+  'orders:resume:all': 'send the stuck orders of every client on',
+} as const
+
 /** With `AUTH=off` everybody on this machine is one client that may do everything. */
-const localCaller: Caller = {
+const localToken: VerifiedToken = {
   clientId: 'local',
-  scopes: new Set([
-    'orders:submit',
-    'orders:read',
-    'orders:read:all',
-    'orders:cancel',
-    'orders:cancel:all',
-    'orders:approve',
-    'orders:approve:all',
-    'orders:resume',
-    'orders:resume:all',
-  ]),
+  scopes: Object.keys(orderScopes),
+  expiresAt: Number.POSITIVE_INFINITY,
+  jti: 'local',
 }
 
 const loopbackHosts = ['localhost', '127.0.0.1', '[::1]']
@@ -35,7 +43,7 @@ const loopbackHosts = ['localhost', '127.0.0.1', '[::1]']
  *
  * @throws denied `foreign_host`, `foreign_origin` (403).
  */
-export function authenticateLocally(publicUrl: string): Authenticate {
+export function identifyLocally(publicUrl: string): Identify {
   const hosts = new Set([...loopbackHosts, new URL(publicUrl).hostname])
   const names = [...hosts].join(', ')
   return async ({ headers: { host, origin } }) => {
@@ -49,41 +57,32 @@ export function authenticateLocally(publicUrl: string): Authenticate {
         next: `Without tokens (AUTH=off), only pages of these hosts may ask: ${names}.`,
       })
     }
-    return localCaller
+    return localToken
   }
 }
 
 /**
- * @throws denied `missing_token` or `invalid_token` (401), `insufficient_scope` (403).
+ * What the routes ask: who is it, and may it do this at all.
+ *
+ * @throws what `identify` throws; denied `insufficient_scope` (403), `order_not_bound` (403).
  */
-export function authenticateByToken(verify: VerifyToken): Authenticate {
-  return async (request, scope) => {
-    const bearer = bearerOf(request.headers.authorization)
-    if (bearer === undefined) throw unauthenticated('missing_token', 'This needs an access token')
-    const token = await verify(bearer).catch((cause: unknown) => {
-      if (cause instanceof AppError && cause.kind === 'denied') {
-        throw unauthenticated(cause.code, cause.message)
-      }
-      throw cause
-    })
-    const scopes = new Set(token.scopes)
-    if (!scopes.has(scope)) {
-      throw denied('insufficient_scope', `This needs scope ${scope}`, {
-        next: 'Ask for a token with that scope.',
-        http: {
-          headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"` },
-        },
-      })
-    }
-    return { clientId: token.clientId, scopes }
+export const authenticateBy =
+  (identify: Identify): Authenticate =>
+  async (request, scope) => {
+    const token = await identify(request)
+    const needs = { scope, bound: 'none' } as const
+    assertScope(token, needs)
+    assertBound(token, needs, undefined)
+    return callerOf(token)
   }
-}
 
-const unauthenticated = (code: string, message: string) =>
-  denied(code, message, {
-    next: 'Send Authorization: Bearer with a valid access token.',
-    http: { status: 401, headers: { 'www-authenticate': 'Bearer error="invalid_token"' } },
-  })
+export const callerOf = ({
+  clientId,
+  scopes,
+}: Pick<CallContext, 'clientId' | 'scopes'>): Caller => ({
+  clientId,
+  scopes: new Set(scopes),
+})
 
 /**
  * An order of another client looks like no order at all, unless the caller may see all.

@@ -11,25 +11,31 @@ import {
   baseUrl,
   claudeConfig,
   databaseConfig,
+  doorConfig,
   integer,
   processConfig,
 } from '../platform/config.ts'
 import { createPool } from '../platform/db.ts'
+import { mountDoors } from '../platform/doors.ts'
+import { type Identify, identifyByToken } from '../platform/identify.ts'
 import { createLog, type Log } from '../platform/log.ts'
 import { createMcpCaller } from '../platform/mcp-client.ts'
+import { metadataUrlOf } from '../platform/mcp-server.ts'
 import { createMetrics, type Metrics } from '../platform/metrics.ts'
 import { migrate } from '../platform/migrate.ts'
 import { createModel, type Model } from '../platform/model.ts'
 import { modelId, readPrices } from '../platform/prices.ts'
 import type { RunningProcess } from '../platform/process.ts'
+import { createRateLimit } from '../platform/rate-limit.ts'
 import { createHttpProcess, drained } from '../platform/service.ts'
-import { type Authenticate, authenticateByToken, authenticateLocally } from './caller.ts'
+import { authenticateBy, identifyLocally } from './caller.ts'
 import { DbosEngine } from './engine/dbos-engine.ts'
 import { endFailedRuns } from './failed-runs.ts'
 import { Flights } from './flights.ts'
 import { startForgotten } from './intake.ts'
 import { createIssuer, type Issuer, readEncryptionKey } from './issuer.ts'
 import { createOrderMetrics } from './metrics.ts'
+import { orchestratorOffers } from './offers.ts'
 import { countStuck } from './order-store.ts'
 import { OrderWatch } from './order-watch.ts'
 import { approvalRoutes } from './routes/approvals.ts'
@@ -44,6 +50,7 @@ import type { FlowDeps, RunRules } from './workflows/fulfill-order.ts'
 export const orchestratorConfig = claudeConfig
   .extend(processConfig.shape)
   .extend(databaseConfig.shape)
+  .extend(doorConfig.shape)
   .extend(modelRetryConfig.shape)
   .extend(agentConfig({ model: 'claude-opus-5-5', effort: 'medium' }).shape)
   .extend({
@@ -127,6 +134,7 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
 
   const draining = new AbortController()
   const http = createHttpProcess({ log, metrics, checkReady: () => pool.query('select 1') })
+  const identify = createIdentify(config, issuer, metrics)
   const deps = {
     pool,
     log,
@@ -137,7 +145,7 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
     inFlightMax: config.IN_FLIGHT_MAX,
     queueMax: config.QUEUE_MAX,
     rules: runRules(config),
-    authenticate: authenticator(config, issuer),
+    authenticate: authenticateBy(identify),
     answers: { publicUrl: config.PUBLIC_URL, mode: model.mode },
     draining: draining.signal,
   }
@@ -147,6 +155,16 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
   orderEventsRoute(http.app, deps)
   approvalRoutes(http.app, deps)
   labelRoute(http.app, deps)
+  const doors = mountDoors(http.app, {
+    ...{ name: 'orchestrator', version: '1', pool, log, metrics, identify },
+    resourceUrl: config.PUBLIC_URL,
+    issuers: [config.ISSUER_URL],
+    primitives: orchestratorOffers(deps),
+    databaseUrl: config.DATABASE_URL,
+    callDays: config.TOOL_CALL_DAYS,
+    seesAll: 'orders:read:all',
+  })
+  await doors.start()
   await http.app.listen({ host: config.HOST, port: config.PORT })
 
   const sweep = setInterval(() => {
@@ -169,7 +187,9 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
       clearInterval(sweep)
       draining.abort()
       const timeoutMs = config.DRAIN_SECONDS * 500
-      await drained(http, { acceptMs: config.DRAIN_ACCEPT_MS, timeoutMs })
+      const { endStreams } = doors
+      await drained(http, { acceptMs: config.DRAIN_ACCEPT_MS, timeoutMs, endStreams })
+      await doors.stop()
       // Together: an order that came in after the engine's end would be stored, but not started.
       await Promise.all([http.app.close(), engine.shutdown(config.DRAIN_SECONDS * 500)])
       await watch.stop()
@@ -225,13 +245,16 @@ function flowSettings(config: OrchestratorConfig, log: Log, metrics: Metrics, mo
   } satisfies Partial<FlowDeps>
 }
 
-function authenticator(config: OrchestratorConfig, issuer: Issuer): Authenticate {
-  if (config.AUTH === 'off') return authenticateLocally(config.PUBLIC_URL)
-  return authenticateByToken(
-    createTokenVerifier({
+function createIdentify(config: OrchestratorConfig, issuer: Issuer, metrics: Metrics): Identify {
+  if (config.AUTH === 'off') return identifyLocally(config.PUBLIC_URL)
+  return identifyByToken({
+    verifyToken: createTokenVerifier({
       issuer: config.ISSUER_URL,
       audience: config.PUBLIC_URL,
       keys: async () => issuer.jwks(),
     }),
-  )
+    admit: createRateLimit(config.CLIENT_CALLS_PER_SECOND, config.CLIENT_CALLS_BURST),
+    metrics,
+    metadataUrl: metadataUrlOf(config.PUBLIC_URL),
+  })
 }

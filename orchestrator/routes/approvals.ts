@@ -8,21 +8,13 @@ import { AppError, unavailable } from '../../platform/errors.ts'
 import { buildAnswer } from '../answer.ts'
 import { type ApprovalOffer, offerApproval } from '../approval.ts'
 import { assertMayTouch } from '../caller.ts'
+import { dismiss, startOrLeave } from '../dismiss.ts'
 import type { IntakeDeps } from '../intake.ts'
 import { editFields, editOrder } from '../order-edit.ts'
 import { parseBody } from '../order-request.ts'
-import {
-  approvalUsed,
-  beginRound,
-  type Doing,
-  dismissOrder,
-  isUsed,
-  notHeld,
-  resumeOrder,
-} from '../order-rounds.ts'
+import { approvalUsed, beginRound, isUsed, notHeld, resumeOrder } from '../order-rounds.ts'
 import { type OrderRow, readOrder } from '../order-store.ts'
 import type { StoredEnding } from '../outcome.ts'
-import { startRun } from '../runs.ts'
 import type { RouteDeps } from './deps.ts'
 import { acceptEmptyBody, orderIdOf } from './request-parts.ts'
 
@@ -121,19 +113,6 @@ async function current(
   return offer
 }
 
-/** Ends a held order otherwise, everywhere, by one more run of its round. */
-export async function dismiss(
-  deps: Deps,
-  row: OrderRow,
-  doing: Doing,
-  ending: StoredEnding,
-  phase: 'ending' | 'cancelling' = 'ending',
-): Promise<OrderRow> {
-  const dismissed = await dismissOrder(deps.pool, row, doing, ending, phase)
-  await start(deps, dismissed)
-  return dismissed
-}
-
 function rejectedBy(row: OrderRow, by: string, reason: string | undefined): StoredEnding {
   const message = reason === undefined ? `Rejected by ${by}` : `Rejected by ${by}: ${reason}`
   const { findings = [], warnings = [] } = row.summary ?? {}
@@ -150,7 +129,7 @@ function rejectedBy(row: OrderRow, by: string, reason: string | undefined): Stor
 }
 
 async function accepted(deps: Deps, reply: FastifyReply, row: OrderRow): Promise<FastifyReply> {
-  await start(deps, row)
+  await startOrLeave(deps, row)
   return answer(deps, reply, row)
 }
 
@@ -159,14 +138,4 @@ async function answer(deps: Deps, reply: FastifyReply, row: OrderRow): Promise<F
     .code(202)
     .header('location', `/orders/${row.orderId}`)
     .send(await buildAnswer(deps.pool, row, deps.answers))
-}
-
-/** A run that cannot be started now is started by the next sweep: the row asks for it. */
-async function start(deps: Deps, row: OrderRow): Promise<void> {
-  const mayStartHere = !deps.draining.aborted && deps.flights.running < deps.inFlightMax
-  const dispatch = mayStartHere ? 'direct' : 'queued'
-  await startRun(deps, row, dispatch).catch((error: unknown) => {
-    const { orderId, round } = row
-    deps.log.warn({ err: error, orderId, round }, 'run not started; the sweep will')
-  })
 }

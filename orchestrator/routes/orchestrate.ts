@@ -1,16 +1,13 @@
 /** `POST /orchestrate`: takes an order in and answers with its end, or with where to look. */
 import type { FastifyInstance } from 'fastify'
-import { databaseFault } from '../../platform/db.ts'
-import { invalid, isNamed } from '../../platform/errors.ts'
-import { buildAnswer } from '../answer.ts'
+import { invalid } from '../../platform/errors.ts'
+import { answerWhenEnded, waitSecondsMax } from '../await-order.ts'
 import { type IntakeDeps, submitOrder } from '../intake.ts'
 import { parseOrderRequest } from '../order-request.ts'
-import { type OrderRow, readOrder } from '../order-store.ts'
 import type { RouteDeps } from './deps.ts'
 
 const bodyBytesMax = 64 * 1024
 const waitSecondsDefault = 30
-const waitSecondsMax = 120
 
 export function orchestrateRoute(app: FastifyInstance, deps: RouteDeps & IntakeDeps): void {
   app.post('/orchestrate', { bodyLimit: bodyBytesMax }, async (request, reply) => {
@@ -29,33 +26,12 @@ export function orchestrateRoute(app: FastifyInstance, deps: RouteDeps & IntakeD
     reply.raw.once('close', () => gone.abort())
     const waitMs = prefer.async ? 0 : prefer.waitSeconds * 1_000
     const signal = AbortSignal.any([gone.signal, deps.draining, AbortSignal.timeout(waitMs)])
-    const { orderId } = taken
-    const look = passing(async () => {
-      const row = await readOrder(deps.pool, orderId)
-      return row.status === 'running' ? undefined : buildAnswer(deps.pool, row, deps.answers)
-    })
-    const ended = await deps.watch.until(orderId, signal, look, 'order_finished')
-    const answer = ended ?? (await whereItStands(deps, taken))
+    const { answer, hasEnded } = await answerWhenEnded(deps, taken, signal)
     return reply
-      .code(ended === undefined ? 202 : 200)
-      .header('location', `/orders/${orderId}`)
+      .code(hasEnded ? 200 : 202)
+      .header('location', `/orders/${taken.orderId}`)
       .send(answer)
   })
-}
-
-/** The order is accepted: a database that is away for a moment is looked at again, no error. */
-const passing =
-  <T>(look: () => Promise<T | undefined>) =>
-  () =>
-    look().catch((cause: unknown) => {
-      const fault = databaseFault(cause)
-      if (isNamed(fault) && fault.kind === 'unavailable') return undefined
-      throw cause
-    })
-
-async function whereItStands({ pool, answers }: RouteDeps, taken: OrderRow) {
-  const row = await passing(() => readOrder(pool, taken.orderId))()
-  return buildAnswer(pool, row ?? taken, answers)
 }
 
 function readKey(header: string | string[] | undefined): string | undefined {

@@ -1,16 +1,14 @@
 /** `GET /orders`, `GET /orders/:id`, `POST /orders/:id/cancel`. */
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { invalid, named, toWire } from '../../platform/errors.ts'
 import { buildAnswer } from '../answer.ts'
 import { offerApproval } from '../approval.ts'
 import { assertMayTouch, type Caller } from '../caller.ts'
+import { cancelOrder } from '../cancel.ts'
 import type { IntakeDeps } from '../intake.ts'
-import { listOrders, type OrderRow, readOrder, requestCancel } from '../order-store.ts'
+import { decodeCursor, encodeCursor, invalidQuery } from '../order-cursor.ts'
+import { listOrders, readOrder } from '../order-store.ts'
 import { outcomes } from '../outcome.ts'
-import { endByError } from '../workflows/endings.ts'
-import { cancelledByClient } from '../workflows/order-run.ts'
-import { dismiss } from './approvals.ts'
 import type { RouteDeps } from './deps.ts'
 import { acceptEmptyBody, orderIdOf } from './request-parts.ts'
 
@@ -22,7 +20,6 @@ const query = z.strictObject({
   cursor: z.string().max(200).optional(),
   limit: z.coerce.number().int().min(1).max(pageMax).default(pageDefault),
 })
-const cursorContent = z.object({ createdAt: z.iso.datetime({ precision: 6 }), orderId: z.uuid() })
 
 export function orderRoutes(app: FastifyInstance, deps: RouteDeps & IntakeDeps): void {
   app.get('/orders', async (request) => {
@@ -59,45 +56,9 @@ function cancelRoute(app: FastifyInstance, deps: RouteDeps & IntakeDeps): void {
   app.post<{ Params: { id: string } }>('/orders/:id/cancel', async (request, reply) => {
     const caller = await deps.authenticate(request, 'orders:cancel')
     const orderId = orderIdOf(request.params)
-    const known = await readOrder(deps.pool, orderId)
-    assertMayTouch(caller, known, 'orders:cancel:all')
-    const row = (await giveUp(deps, known, caller)) ?? (await cancelRunning(deps, orderId))
+    const row = await cancelOrder(deps, orderId, caller)
     return reply.code(202).send(await buildAnswer(deps.pool, row, deps.answers))
   })
 }
 
-/** Ends a held order; undefined when it is not held, or not any more since it was read. */
-async function giveUp(deps: RouteDeps & IntakeDeps, known: OrderRow, { clientId }: Caller) {
-  if (known.status !== 'held') return undefined
-  try {
-    return await dismiss(deps, known, { by: clientId }, byClient, 'cancelling')
-  } catch (cause) {
-    if (named(cause).code === 'not_held') return undefined
-    throw cause
-  }
-}
-
-async function cancelRunning({ pool }: RouteDeps, orderId: string): Promise<OrderRow> {
-  await requestCancel(pool, orderId)
-  return readOrder(pool, orderId)
-}
-
-const byClient = endByError(toWire(cancelledByClient()))
-
 const mayReadAll = (caller: Caller) => caller.scopes.has('orders:read:all')
-
-const encodeCursor = ({ createdAt, orderId }: { createdAt: string; orderId: string }) =>
-  Buffer.from(JSON.stringify({ createdAt, orderId })).toString('base64url')
-
-function decodeCursor(cursor: string): z.infer<typeof cursorContent> {
-  try {
-    return cursorContent.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')))
-  } catch {
-    throw invalidQuery('cursor is not one of ours')
-  }
-}
-
-const invalidQuery = (message: string) =>
-  invalid('invalid_query', `The query is not valid: ${message}`, {
-    next: 'Use status, limit (1 to 100) and the nextCursor of the page before.',
-  })

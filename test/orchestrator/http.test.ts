@@ -4,7 +4,7 @@ import { get } from 'node:http'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import type { InjectOptions, LightMyRequestResponse } from 'fastify'
 import type { buildAnswer } from '../../orchestrator/answer.ts'
-import { authenticateLocally } from '../../orchestrator/caller.ts'
+import { authenticateBy, identifyLocally } from '../../orchestrator/caller.ts'
 import { commitOrder, finishOrder, readOrder } from '../../orchestrator/order-store.ts'
 import { missing, unavailable } from '../../platform/errors.ts'
 import { createLog } from '../../platform/log.ts'
@@ -341,7 +341,7 @@ describe('the orchestrator over HTTP', () => {
       metrics: createMetrics('test'),
       checkReady: async () => {},
     })
-    const authenticate = authenticateLocally(`${publicUrl}:8443`)
+    const authenticate = authenticateBy(identifyLocally(`${publicUrl}:8443`))
     app.get('/who', async (request) => ({
       clientId: (await authenticate(request, 'orders:read')).clientId,
     }))

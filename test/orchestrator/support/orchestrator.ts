@@ -4,11 +4,12 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
-import { authenticateByToken } from '../../../orchestrator/caller.ts'
+import { authenticateBy } from '../../../orchestrator/caller.ts'
 import { DbosEngine } from '../../../orchestrator/engine/dbos-engine.ts'
 import { Flights } from '../../../orchestrator/flights.ts'
 import type { IntakeDeps } from '../../../orchestrator/intake.ts'
 import { createIssuer, type Issuer } from '../../../orchestrator/issuer.ts'
+import { orchestratorOffers } from '../../../orchestrator/offers.ts'
 import { OrderWatch } from '../../../orchestrator/order-watch.ts'
 import { approvalRoutes } from '../../../orchestrator/routes/approvals.ts'
 import { labelRoute } from '../../../orchestrator/routes/labels.ts'
@@ -24,6 +25,10 @@ import {
 } from '../../../platform/access-tokens.ts'
 import { defaultLimits } from '../../../platform/agent-types.ts'
 import { createPool, type Pool } from '../../../platform/db.ts'
+import { mountDoors } from '../../../platform/doors.ts'
+import { identifyByToken } from '../../../platform/identify.ts'
+import { metadataUrlOf } from '../../../platform/mcp-server.ts'
+import { createRateLimit } from '../../../platform/rate-limit.ts'
 import { createHttpProcess } from '../../../platform/service.ts'
 import { testDatabase } from '../../support/database.ts'
 import { agentDeps } from '../../support/scripted-model.ts'
@@ -91,12 +96,18 @@ export async function startTestOrchestrator(): Promise<TestOrchestrator> {
     audience: publicUrl,
     keys: async () => issuer.jwks(),
   })
+  const identify = identifyByToken({
+    verifyToken: verify,
+    admit: createRateLimit(10_000, 10_000),
+    metrics,
+    metadataUrl: metadataUrlOf(publicUrl),
+  })
   const limits = { inFlightMax: 50, queueMax: 50 }
   const deps = Object.assign(limits, {
     ...{ pool, log, watch, engine, flights },
     ...services.callers,
     rules: { planning: 'never', patience: { roundsMax: 2, waitMinMs: 1, waitMaxMs: 1 } } as const,
-    authenticate: authenticateByToken(verify),
+    authenticate: authenticateBy(identify),
     answers: { publicUrl, mode: 'standin' as const },
     draining: draining.signal,
   })
@@ -106,6 +117,13 @@ export async function startTestOrchestrator(): Promise<TestOrchestrator> {
   orderEventsRoute(app, deps)
   approvalRoutes(app, deps)
   labelRoute(app, deps)
+  const doors = mountDoors(app, {
+    ...{ name: 'orchestrator', version: '1', pool, log, metrics, identify },
+    ...{ resourceUrl: publicUrl, issuers: [issuerUrl], databaseUrl: db.url, callDays: 30 },
+    primitives: orchestratorOffers(deps),
+    seesAll: 'orders:read:all',
+  })
+  await doors.start()
 
   return {
     ...{ app, pool, deps, issuer, services, table, limits },
@@ -123,6 +141,8 @@ export async function startTestOrchestrator(): Promise<TestOrchestrator> {
     drain: () => draining.abort(),
     async [Symbol.asyncDispose]() {
       draining.abort()
+      doors.endStreams()
+      await doors.stop()
       await app.close()
       await engine.shutdown(1_000)
       await watch.stop()
