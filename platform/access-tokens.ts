@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import * as jose from 'jose'
 import { denied, unavailable } from './errors.ts'
+import { hasRepeatedNames } from './repeated-names.ts'
 
 const algorithm = 'ES256'
 const tokenType = 'at+jwt'
@@ -128,9 +129,12 @@ export function createTokenVerifier(options: {
       .catch((cause: unknown) => {
         throw translate(cause)
       })
+    if (token.split('.').slice(0, 2).some(repeatsNames)) throw invalidToken('a name twice')
     return readClaims(payload)
   }
 }
+
+const repeatsNames = (part: string) => hasRepeatedNames(Buffer.from(part, 'base64url').toString())
 
 function remoteKeys(url: URL): jose.JWTVerifyGetKey {
   return jose.createRemoteJWKSet(url, {
