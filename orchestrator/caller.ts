@@ -2,9 +2,10 @@
 import type { FastifyRequest } from 'fastify'
 import type { VerifiedToken } from '../platform/access-tokens.ts'
 import { assertBound, assertScope } from '../platform/authority.ts'
-import { denied, missing } from '../platform/errors.ts'
+import { denied } from '../platform/errors.ts'
 import type { Identify } from '../platform/identify.ts'
 import type { CallContext } from '../platform/tool.ts'
+import { noSuchOrder } from './order-store.ts'
 
 export interface Caller {
   readonly clientId: string
@@ -91,7 +92,5 @@ export const callerOf = ({
  */
 export function assertMayTouch(caller: Caller, order: { clientId: string }, all: string): void {
   if (order.clientId === caller.clientId || caller.scopes.has(all)) return
-  throw missing('no_such_order', 'There is no such order', {
-    next: 'Check the id; GET /orders lists yours.',
-  })
+  throw noSuchOrder()
 }

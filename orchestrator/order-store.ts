@@ -98,7 +98,9 @@ export async function readOrder(db: Db, orderId: string): Promise<OrderRow> {
     `select ${columns} from customer_order where order_id = $1`,
     [orderId],
   )
-  return found.rows[0] ?? noSuchOrder(orderId)
+  const [row] = found.rows
+  if (row === undefined) throw noSuchOrder()
+  return row
 }
 
 /** @throws missing `no_such_label`. */
@@ -259,8 +261,8 @@ export async function countStuck(db: Db): Promise<number> {
   return counted.rows[0]?.n ?? 0
 }
 
-function noSuchOrder(orderId: string): never {
-  throw missing('no_such_order', `There is no order ${orderId}`, {
+/** One text for an order that is not there and for one of another client: nobody can tell them apart. */
+export const noSuchOrder = (): AppError =>
+  missing('no_such_order', 'There is no such order', {
     next: 'Check the id; GET /orders lists yours.',
   })
-}

@@ -20,6 +20,8 @@ import { traceIdFrom } from './tracing.ts'
 const bodyBytesMax = 256 * 1024
 const requestTimeoutMs = 30_000
 const headersTimeoutMs = 10_000
+/** How often connections that send too slowly are looked for and cut off. */
+const slowCheckMs = 1_000
 const readyCheckMs = 2_000
 const discardedBytesMax = 32 * 1024 * 1024
 const discardMs = 5_000
@@ -62,7 +64,7 @@ export function createHttpProcess(options: {
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: bodyBytesMax,
     requestTimeout: requestTimeoutMs,
-    http: { headersTimeout: headersTimeoutMs },
+    http: { headersTimeout: headersTimeoutMs, connectionsCheckingInterval: slowCheckMs },
     genReqId: (request) => traceIdFrom(request.headers.traceparent),
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 200 },

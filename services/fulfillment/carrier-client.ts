@@ -53,6 +53,8 @@ export interface CarrierOptions {
   /** Without a trailing slash: `https://api.easypost.com`. */
   readonly url: string
   readonly apiKey: string
+  /** Where labels may be, besides at the carrier's own address. */
+  readonly labelHosts: readonly string[]
   readonly warehouse: Warehouse
   /** One call, milliseconds. */
   readonly timeoutMs: number
@@ -116,13 +118,38 @@ export function createCarrierClient(options: CarrierOptions): CarrierClient {
     },
     requestRefund: (id) =>
       send(carrierShipment, { method: 'POST', path: `${shipmentPath(id)}/refund` }),
-    downloadLabel: (url) => labelBreaker.run(() => download(url, timeoutMs)),
+    downloadLabel: async (url) => {
+      assertLabelHost(url, options)
+      return labelBreaker.run(() => download(url, timeoutMs))
+    },
   }
+}
+
+/**
+ * The address comes from outside: followed blindly, it could name anything that this process reaches.
+ *
+ * @throws unavailable `label_host_refused`.
+ */
+function assertLabelHost(label: string, { url, labelHosts }: CarrierOptions): void {
+  const at = URL.parse(label)
+  const ours = new URL(url)
+  if (at?.origin === ours.origin) return
+  if (at?.protocol === 'https:' && at.port === '' && labelHosts.includes(at.hostname)) return
+  throw unavailable(
+    'label_host_refused',
+    'The label is at a host that is not known as the carrier’s',
+    {
+      next: 'If the carrier moved its labels, name the host in CARRIER_LABEL_HOSTS.',
+      details: { host: at?.hostname ?? 'none' },
+    },
+  )
 }
 
 /** The label's address is not the API: our key must not travel there. */
 async function download(url: string, timeoutMs: number): Promise<Buffer> {
-  const { status, bytes } = await exchange(url, { method: 'GET', signal: deadline(timeoutMs) })
+  const { status, bytes } = await exchange(url, {
+    ...{ method: 'GET', redirect: 'error', signal: deadline(timeoutMs) },
+  })
   if (status !== 200 || bytes.toString('latin1', 0, pdfMark.length) !== pdfMark) {
     throw unavailable('label_unavailable', 'The carrier does not hand out the label just now', {
       next: 'Try again in a few seconds.',
