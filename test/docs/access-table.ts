@@ -27,7 +27,7 @@ export function accessTable(): string {
   )
   return [
     '| server | tool, resource or prompt | scope | token bound to | writes |',
-    '|---|---|---|---|---|',
+    '| --- | --- | --- | --- | --- |',
     ...lines,
   ].join('\n')
 }
