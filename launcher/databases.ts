@@ -9,7 +9,7 @@ import pg from 'pg'
 import { asAdmin, connectTo } from './admin-connection.ts'
 import { LauncherError } from './launcher-error.ts'
 import { scramVerifier } from './scram.ts'
-import { keepSecret, randomPassword } from './secret-file.ts'
+import { keepSecret, randomPassword, readSecret } from './secret-file.ts'
 
 export const databaseNames = ['orders', 'inventory', 'fulfillment', 'orchestrator'] as const
 type DatabaseName = (typeof databaseNames)[number]
@@ -43,7 +43,7 @@ export function createDatabases(options: DatabasesOptions): Promise<DatabaseUrls
     const urls: [DatabaseName, string][] = []
     for (const name of databaseNames) {
       const role = checkedName(prefix + name)
-      const password = keepSecret(join(secretsDir, `${name}-database-password`), randomPassword)
+      const password = keepSecret(passwordFile(secretsDir, name), randomPassword)
       await createRole(admin, role, password)
       await createDatabase(admin, role)
       const url = databaseUrl(adminUrl, role, password)
@@ -53,6 +53,22 @@ export function createDatabases(options: DatabasesOptions): Promise<DatabaseUrls
     return Object.fromEntries(urls) as Record<DatabaseName, string>
   })
 }
+
+/**
+ * The URL of a database that an earlier `createDatabases` made on the server of `serverUrl`; undefined
+ * when it has left no password in `secretsDir`.
+ */
+export function knownDatabaseUrl(
+  serverUrl: string,
+  secretsDir: string,
+  name: DatabaseName,
+): string | undefined {
+  const password = readSecret(passwordFile(secretsDir, name))
+  return password === '' ? undefined : databaseUrl(serverUrl, name, password)
+}
+
+const passwordFile = (secretsDir: string, name: DatabaseName) =>
+  join(secretsDir, `${name}-database-password`)
 
 /** Drops our databases, whoever is connected, and our roles. What is not ours stays. */
 export function dropDatabases(adminUrl: string, prefix = ''): Promise<void> {

@@ -4,6 +4,7 @@ export type LauncherErrorCode =
   | 'node_too_old'
   | 'config_unusable'
   | 'data_dir_locked'
+  | 'platform_not_found'
   | 'data_dir_unusable'
   | 'port_busy'
   | 'postgres_unusable'

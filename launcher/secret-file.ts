@@ -15,7 +15,7 @@ export const randomKey = (): string => randomBytes(32).toString('base64')
  * Repeating it returns the same secret.
  */
 export function keepSecret(file: string, create: () => string): string {
-  const known = read(file)
+  const known = readSecret(file)
   if (known !== '') {
     chmodSync(file, 0o600)
     return known
@@ -28,7 +28,8 @@ export function keepSecret(file: string, create: () => string): string {
   return secret
 }
 
-function read(file: string): string {
+/** The secret of a file; empty when there is none. */
+export function readSecret(file: string): string {
   try {
     return readFileSync(file, 'utf8').trim()
   } catch (error) {

@@ -1,26 +1,33 @@
-/**
- * The token issuer: key pairs in our database, private halves encrypted under a mounted key, so
- * that every replica signs with the same keys and publishes the same JWKS.
- */
-import {
-  generateStoredKey,
-  openStoredKey,
-  type SigningKey,
-  type StoredKey,
-  signAccessToken,
-} from '../platform/access-tokens.ts'
-import { inTransaction, type Pool } from '../platform/db.ts'
+/** The token issuer: the only one that signs, for our own calls and for clients from outside. */
+import { signAccessToken } from '../platform/access-tokens.ts'
+import type { Pool } from '../platform/db.ts'
+import type { Log } from '../platform/log.ts'
 import type { Authorize } from '../platform/mcp-client.ts'
+import { forgetAssertions } from './client-login.ts'
+import { type Jwks, KeyRing, type KeyTiming } from './key-ring.ts'
+import { isOutsideScope } from './outside-scopes.ts'
 
 /** The orchestrator's own client id: write scopes of services are issued to it alone. */
 const ownClientId = 'orchestrator'
 const encryptionKeyBytes = 32
 
+/** A token for a client from outside. */
+export interface ClientGrant {
+  readonly clientId: string
+  readonly audience: string
+  readonly scopes: readonly string[]
+}
+
 export interface Issuer {
   /** The public keys, as `/.well-known/jwks.json` shows them. */
-  jwks(): { keys: StoredKey['publicJwk'][] }
+  jwks(): Jwks
   /** Signs a token for one call of ours to the service at `audience`. */
   authorizeFor(audience: string): Authorize
+  /** Signs a token for a client from outside; a scope that is none for the outside is a bug. */
+  signForClient(grant: ClientGrant): Promise<string>
+  /** From now on follows rotations and rotates by age, until `stop`. */
+  start(log: Log): void
+  stop(): void
 }
 
 /** @throws Error when the key is not base64 of 32 bytes. */
@@ -37,32 +44,32 @@ export async function createIssuer(
   pool: Pool,
   issuerUrl: string,
   encryptionKey: Uint8Array,
+  timing: KeyTiming,
 ): Promise<Issuer> {
-  const stored = await loadOrCreateKeys(pool, encryptionKey)
-  const [newest] = stored
-  if (newest === undefined) throw new Error('No signing key')
-  const signingKey: SigningKey = await openStoredKey(newest, encryptionKey)
+  const ring = await KeyRing.open(pool, encryptionKey, timing)
+  let timer: NodeJS.Timeout | undefined
   return {
-    jwks: () => ({ keys: stored.map((key) => key.publicJwk) }),
-    authorizeFor: (audience) => (call) =>
-      signAccessToken(issuerUrl, signingKey, { audience, clientId: ownClientId, ...call }),
+    jwks: () => ring.jwks(),
+    authorizeFor: (audience) => async (call) =>
+      signAccessToken(issuerUrl, await ring.signingKey(), {
+        audience,
+        clientId: ownClientId,
+        ...call,
+      }),
+    signForClient: async ({ clientId, audience, scopes }) => {
+      if (clientId === ownClientId || !scopes.every(isOutsideScope)) {
+        throw new Error(`Client ${clientId} cannot have a token for ${scopes.join(' ')}`)
+      }
+      const grant = { audience, clientId, scope: scopes.join(' ') }
+      return signAccessToken(issuerUrl, await ring.signingKey(), grant)
+    },
+    start: (log) => {
+      timer = setInterval(() => {
+        Promise.all([ring.tend(log), forgetAssertions(pool)]).catch((error: unknown) =>
+          log.warn({ err: error }, 'signing keys not refreshed'),
+        )
+      }, timing.refresh)
+    },
+    stop: () => clearInterval(timer),
   }
-}
-
-async function loadOrCreateKeys(pool: Pool, encryptionKey: Uint8Array): Promise<StoredKey[]> {
-  return inTransaction(pool, async (tx) => {
-    await tx.query(`select pg_advisory_xact_lock(hashtext('baton-signing-key'))`)
-    const found = await tx.query<StoredKey>(
-      `select kid, public_jwk as "publicJwk", private_jwe as "privateJwe"
-         from signing_key order by created_at desc`,
-    )
-    if (found.rows.length > 0) return found.rows
-    const key = await generateStoredKey(encryptionKey)
-    await tx.query('insert into signing_key (kid, public_jwk, private_jwe) values ($1, $2, $3)', [
-      key.kid,
-      key.publicJwk,
-      key.privateJwe,
-    ])
-    return [key]
-  })
 }

@@ -43,7 +43,9 @@ import { labelRoute } from './routes/labels.ts'
 import { orchestrateRoute } from './routes/orchestrate.ts'
 import { orderEventsRoute } from './routes/order-events.ts'
 import { orderRoutes } from './routes/orders.ts'
+import { tokenRoutes } from './routes/token.ts'
 import { registerRuns } from './runs.ts'
+import { keyTiming, tokenConfig } from './token-config.ts'
 import { defaultDeadlines } from './workflows/calls.ts'
 import type { FlowDeps, RunRules } from './workflows/fulfill-order.ts'
 
@@ -53,15 +55,15 @@ export const orchestratorConfig = claudeConfig
   .extend(doorConfig.shape)
   .extend(modelRetryConfig.shape)
   .extend(agentConfig({ model: 'claude-opus-5-5', effort: 'medium' }).shape)
+  .extend(tokenConfig.shape)
   .extend({
     ORDER_URL: baseUrl,
     INVENTORY_URL: baseUrl,
     FULFILLMENT_URL: baseUrl,
     /** As callers reach us: the base of links in answers and the audience of their tokens. */
     PUBLIC_URL: baseUrl,
-    /** As services reach us: the `iss` of our tokens. */
+    /** The `iss` of our tokens; the same as PUBLIC_URL where services can be given a JWKS_URL. */
     ISSUER_URL: baseUrl,
-    KEY_ENCRYPTION_KEY: z.string().min(1),
     AUTH: z.enum(['on', 'off']).default('on'),
     PLANNING: z.enum(['auto', 'always', 'never']).default('auto'),
     ORDER_LIMIT_CENTS: integer(0, 1_000_000_000).default(500_000),
@@ -103,7 +105,7 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
     config.DATABASE_TIMEOUT_MS,
   )
   await migrate(pool, new URL('./migrations/', import.meta.url))
-  const issuer = await createIssuer(pool, config.ISSUER_URL, encryptionKey)
+  const issuer = await createIssuer(pool, config.ISSUER_URL, encryptionKey, keyTiming(config))
   const orderMetrics = createOrderMetrics(metrics)
   const model = createModel(config, readPrices(), metrics)
   const services = createCallers(config, issuer, metrics)
@@ -149,7 +151,18 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
     answers: { publicUrl: config.PUBLIC_URL, mode: model.mode },
     draining: draining.signal,
   }
-  http.app.get('/.well-known/jwks.json', async () => issuer.jwks())
+  tokenRoutes(http.app, {
+    pool,
+    log,
+    issuer,
+    issuerUrl: config.ISSUER_URL,
+    resources: {
+      orchestrator: config.PUBLIC_URL,
+      order: config.ORDER_URL,
+      inventory: config.INVENTORY_URL,
+      fulfillment: config.FULFILLMENT_URL,
+    },
+  })
   orchestrateRoute(http.app, deps)
   orderRoutes(http.app, deps)
   orderEventsRoute(http.app, deps)
@@ -158,7 +171,7 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
   const doors = mountDoors(http.app, {
     ...{ name: 'orchestrator', version: '1', pool, log, metrics, identify },
     resourceUrl: config.PUBLIC_URL,
-    issuers: [config.ISSUER_URL],
+    issuers: [config.ISSUER_URL, ...config.TRUSTED_ISSUERS.map((one) => one.issuer)],
     primitives: orchestratorOffers(deps),
     databaseUrl: config.DATABASE_URL,
     callDays: config.TOOL_CALL_DAYS,
@@ -167,6 +180,7 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
   await doors.start()
   await http.app.listen({ host: config.HOST, port: config.PORT })
 
+  issuer.start(log)
   const sweep = setInterval(() => {
     orderMetrics.inFlight.set(flights.running)
     Promise.all([startForgotten(deps), endFailedRuns({ ...deps, onEnd })]).catch((error: unknown) =>
@@ -185,6 +199,7 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
   return {
     stop: async () => {
       clearInterval(sweep)
+      issuer.stop()
       draining.abort()
       const timeoutMs = config.DRAIN_SECONDS * 500
       const { endStreams } = doors
@@ -252,6 +267,7 @@ function createIdentify(config: OrchestratorConfig, issuer: Issuer, metrics: Met
       issuer: config.ISSUER_URL,
       audience: config.PUBLIC_URL,
       keys: async () => issuer.jwks(),
+      trusted: config.TRUSTED_ISSUERS,
     }),
     admit: createRateLimit(config.CLIENT_CALLS_PER_SECOND, config.CLIENT_CALLS_BURST),
     metrics,

@@ -2,21 +2,25 @@
  * Access tokens: JWTs in the RFC 9068 profile (`typ: at+jwt`), signed with ES256 by the issuer and
  * verified by everybody else from the issuer's public keys (JWKS) alone. No shared secret exists.
  */
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import * as jose from 'jose'
-import { denied, unavailable } from './errors.ts'
+import { AppError, denied, unavailable } from './errors.ts'
+import { JwksCache, type JwksTiming, type PublicKeys } from './jwks-cache.ts'
 import { hasRepeatedNames } from './repeated-names.ts'
+import type { TrustedIssuer } from './trusted-issuers.ts'
 
 const algorithm = 'ES256'
 const tokenType = 'at+jwt'
-const clockSkewSeconds = 30
-/** No token lives longer; a verifier refuses one that claims to. */
-const lifetimeMaxSeconds = 120
-const jwksTimeoutMs = 3_000
-const jwksCooldownMs = 5_000
-const jwksAgeMaxMs = 60 * 60_000
+/** How far the clocks of issuer and verifier may be apart. */
+export const clockSkewSeconds = 30
+/** No token of ours lives longer; a verifier refuses one that claims to. */
+export const lifetimeMaxSeconds = 120
 const tokenCharactersMax = 8_192
 const jtiCharactersMax = 200
+const clientIdCharactersMax = 200
+/** What identity providers sign with; nothing symmetric, nothing unsigned. */
+const foreignAlgorithms = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519']
+const foreignTypes = new Set(['at+jwt', 'application/at+jwt', 'jwt'])
 
 export interface SigningKey {
   readonly kid: string
@@ -90,12 +94,15 @@ export function bearerOf(authorization: string | undefined): string | undefined 
 }
 
 export interface VerifiedToken {
+  /** Of a trusted issuer: `idp.example/realm:client`, which no client of ours can be called. */
   readonly clientId: string
   readonly scopes: readonly string[]
   readonly orderId?: string
   /** Seconds since 1970. */
   readonly expiresAt: number
+  /** Names this token and no other; of a trusted issuer's, a hash of what is signed. */
   readonly jti: string
+  readonly issuer?: string
 }
 
 /**
@@ -104,62 +111,147 @@ export interface VerifiedToken {
  */
 export type VerifyToken = (token: string) => Promise<VerifiedToken>
 
-/**
- * A verifier for one audience. It keeps the issuer's keys for an hour, asks again for an unknown
- * `kid` at most every five seconds, and shares one request among all who wait for it.
- */
-export function createTokenVerifier(options: {
+interface VerifierOptions {
   readonly issuer: string
   readonly audience: string
+  /** Where the issuer publishes its keys; for the issuer itself, what it publishes. */
   readonly keys: URL | (() => Promise<{ keys: readonly jose.JWK[] }>)
-}): VerifyToken {
-  const { issuer, audience, keys } = options
-  const getKey = keys instanceof URL ? remoteKeys(keys) : localKeys(keys)
+  /** Identity providers of the operator. Default none. */
+  readonly trusted?: readonly TrustedIssuer[] | undefined
+  /** How keys are kept; for tests. */
+  readonly jwksTiming?: Partial<JwksTiming>
+}
+
+/** A verifier for one audience: of our own issuer's tokens, and of those of trusted issuers. */
+export function createTokenVerifier(options: VerifierOptions): VerifyToken {
+  const { issuer, audience, keys, trusted = [], jwksTiming } = options
+  const ofIssuer = new Map(
+    trusted.map((one) => [one.issuer, foreignVerifier(one, audience, jwksTiming)]),
+  )
+  const getKey = keys instanceof URL ? remoteKeys(keys, jwksTiming) : localKeys(keys)
+  ofIssuer.set(issuer, ownVerifier(issuer, audience, getKey))
   return async (token) => {
     if (token.length > tokenCharactersMax) throw invalidToken('too long')
-    const { payload } = await jose
-      .jwtVerify(token, getKey, {
-        issuer,
-        audience,
-        typ: tokenType,
-        algorithms: [algorithm],
-        clockTolerance: clockSkewSeconds,
-        requiredClaims: ['iss', 'aud', 'sub', 'client_id', 'scope', 'jti', 'iat', 'exp'],
-      })
-      .catch((cause: unknown) => {
-        throw translate(cause)
-      })
-    if (token.split('.').slice(0, 2).some(repeatsNames)) throw invalidToken('a name twice')
-    return readClaims(payload)
+    try {
+      // Unverified: it only says whose rules and keys apply, and those then prove it.
+      const verify = ofIssuer.get(jose.decodeJwt(token).iss ?? '')
+      if (verify === undefined) throw invalidToken('claim iss')
+      const verified = await verify(token)
+      if (token.split('.').slice(0, 2).some(repeatsNames)) throw invalidToken('a name twice')
+      return verified
+    } catch (cause) {
+      throw translate(cause)
+    }
   }
 }
 
 const repeatsNames = (part: string) => hasRepeatedNames(Buffer.from(part, 'base64url').toString())
 
-function remoteKeys(url: URL): jose.JWTVerifyGetKey {
-  return jose.createRemoteJWKSet(url, {
-    timeoutDuration: jwksTimeoutMs,
-    cooldownDuration: jwksCooldownMs,
-    cacheMaxAge: jwksAgeMaxMs,
-  })
+function ownVerifier(issuer: string, audience: string, getKey: jose.JWTVerifyGetKey): VerifyToken {
+  return async (token) => {
+    const { payload } = await jose.jwtVerify(token, getKey, {
+      issuer,
+      audience,
+      typ: tokenType,
+      algorithms: [algorithm],
+      clockTolerance: clockSkewSeconds,
+      requiredClaims: ['iss', 'aud', 'sub', 'client_id', 'scope', 'jti', 'iat', 'exp'],
+    })
+    return { ...readClaims(payload), issuer }
+  }
+}
+
+/** Identity providers differ in what RFC 9068 fixes; what matters for safety is not left to them. */
+function foreignVerifier(
+  trusted: TrustedIssuer,
+  resource: string,
+  timing: Partial<JwksTiming> | undefined,
+): VerifyToken {
+  const { issuer, audience = resource, scopes: allowed, lifetimeMaxSeconds } = trusted
+  const getKey = remoteKeys(new URL(trusted.jwksUri), timing)
+  const { host, pathname } = new URL(issuer)
+  // With the path: the realms of one Keycloak share a host and trust each other with nothing.
+  const namespace = `${host}${pathname.replace(/\/+$/, '')}`
+  return async (token) => {
+    const { payload, protectedHeader } = await jose.jwtVerify(token, getKey, {
+      issuer,
+      audience,
+      algorithms: foreignAlgorithms,
+      clockTolerance: clockSkewSeconds,
+      requiredClaims: ['iss', 'aud', 'sub', 'iat', 'exp'],
+    })
+    if (!foreignTypes.has(protectedHeader.typ?.toLowerCase() ?? '')) throw invalidToken('type')
+    const { expiresAt } = readTimes(payload, lifetimeMaxSeconds)
+    const scopes = foreignScopes(payload).filter((scope) => allowed.includes(scope))
+    const clientId = `${namespace}:${foreignClient(payload)}`
+    // An order_id of theirs means nothing: only our issuer binds a token to an order.
+    return { clientId, scopes, expiresAt, issuer, jti: signedHash(token) }
+  }
+}
+
+function foreignScopes({ scope, scp }: jose.JWTPayload): string[] {
+  const given = scope ?? scp ?? []
+  if (typeof given === 'string') return given.split(' ').filter(Boolean)
+  if (Array.isArray(given) && given.every((one) => typeof one === 'string')) return given
+  throw invalidToken('claim scope')
+}
+
+function foreignClient({ client_id, azp, sub }: jose.JWTPayload): string {
+  const id = client_id ?? azp ?? sub
+  if (typeof id === 'string' && id.length <= clientIdCharactersMax && /^[\x21-\x7e]+$/.test(id)) {
+    return id
+  }
+  throw invalidToken('claim client_id')
+}
+
+function remoteKeys(url: URL, timing: Partial<JwksTiming> = {}): jose.JWTVerifyGetKey {
+  const cache = new JwksCache(url, timing)
+  return async (header, token) => importedKeys(await cache.keysFor(header.kid))(header, token)
 }
 
 function localKeys(load: () => Promise<{ keys: readonly jose.JWK[] }>): jose.JWTVerifyGetKey {
-  return async (header, token) =>
-    jose.createLocalJWKSet({ keys: [...(await load()).keys] })(header, token)
+  return async (header, token) => importedKeys(await load())(header, token)
+}
+
+/** Importing a key costs more than using it, so each set is imported once. */
+const imported = new WeakMap<object, jose.JWTVerifyGetKey>()
+
+function importedKeys(set: PublicKeys | { keys: readonly jose.JWK[] }): jose.JWTVerifyGetKey {
+  const known = imported.get(set)
+  if (known !== undefined) return known
+  const keys = jose.createLocalJWKSet({ keys: [...set.keys] as jose.JWK[] })
+  imported.set(set, keys)
+  return keys
 }
 
 function readClaims(payload: jose.JWTPayload): VerifiedToken {
-  const { client_id: clientId, scope, order_id: orderId, iat = 0, exp = 0, aud, jti } = payload
+  const { client_id: clientId, scope, order_id: orderId, aud, jti } = payload
   if (typeof clientId !== 'string' || typeof scope !== 'string') throw invalidToken('claims')
   if (typeof jti !== 'string' || jti.length > jtiCharactersMax) throw invalidToken('jti')
   if (orderId !== undefined && typeof orderId !== 'string') throw invalidToken('order_id')
   if (Array.isArray(aud)) throw invalidToken('more than one audience')
-  if (exp - iat > lifetimeMaxSeconds || exp <= iat) throw invalidToken('lifetime')
-  if (iat > Date.now() / 1000 + clockSkewSeconds) throw invalidToken('issued in the future')
+  const { expiresAt } = readTimes(payload, lifetimeMaxSeconds)
   const scopes = scope.split(' ').filter(Boolean)
-  return { clientId, scopes, expiresAt: exp, jti, ...(orderId === undefined ? {} : { orderId }) }
+  return {
+    clientId,
+    scopes,
+    expiresAt,
+    jti,
+    ...(orderId === undefined ? {} : { orderId }),
+  }
 }
+
+function readTimes({ iat = 0, exp = 0 }: jose.JWTPayload, lifetimeMax: number) {
+  if (exp - iat > lifetimeMax || exp <= iat) throw invalidToken('lifetime')
+  if (iat > Date.now() / 1000 + clockSkewSeconds) throw invalidToken('issued in the future')
+  return { expiresAt: exp }
+}
+
+/** Of header and claims only: some signatures can be changed by anybody and stay valid. */
+const signedHash = (token: string) =>
+  createHash('sha256')
+    .update(token.slice(0, token.lastIndexOf('.')))
+    .digest('base64url')
 
 const invalidToken = (why: string, cause?: unknown) =>
   denied('invalid_token', `The access token is not valid: ${why}`, {
@@ -167,25 +259,18 @@ const invalidToken = (why: string, cause?: unknown) =>
     cause,
   })
 
-function translate(cause: unknown): Error {
+function translate(cause: unknown): AppError {
+  if (cause instanceof AppError) return cause
   if (cause instanceof jose.errors.JWTExpired) return invalidToken('expired', cause)
   if (cause instanceof jose.errors.JWTClaimValidationFailed) {
     return invalidToken(`claim ${cause.claim}`, cause)
   }
-  if (isIssuerFault(cause)) {
-    return unavailable('issuer_unavailable', 'The keys of the token issuer cannot be fetched', {
+  // What the issuer published is no key that works; the token may well be right.
+  if (cause instanceof jose.errors.JWKSInvalid) {
+    return unavailable('issuer_unavailable', 'The issuer’s keys cannot be used', {
       next: 'Try again in a few seconds.',
       cause,
     })
   }
   return invalidToken('signature or form', cause)
-}
-
-/** The keys could not be fetched; jose throws its base class for any answer but a 200 with JSON. */
-function isIssuerFault(cause: unknown): boolean {
-  if (!(cause instanceof jose.errors.JOSEError)) return !(cause instanceof SyntaxError)
-  const { JOSEError, JWKSInvalid, JWKSTimeout } = jose.errors
-  return (
-    cause.code === JOSEError.code || cause instanceof JWKSInvalid || cause instanceof JWKSTimeout
-  )
 }

@@ -2,7 +2,7 @@
  * What the services have in common: a database with its migrations, a model, tools behind `/mcp`,
  * and a stop that finishes what runs. A service adds its configuration and its tools.
  */
-import type { z } from 'zod'
+import { z } from 'zod'
 import { createTokenVerifier } from './access-tokens.ts'
 import { modelRetry, modelRetryConfig } from './agent-config.ts'
 import type { AgentDeps } from './agent-types.ts'
@@ -19,6 +19,7 @@ import { readPrices } from './prices.ts'
 import type { RunningProcess } from './process.ts'
 import { createRateLimit } from './rate-limit.ts'
 import { createHttpProcess, drained } from './service.ts'
+import { assertNoBoundScopes, trustedIssuers } from './trusted-issuers.ts'
 
 export const toolServiceConfig = claudeConfig
   .extend(processConfig.shape)
@@ -26,10 +27,13 @@ export const toolServiceConfig = claudeConfig
   .extend(databaseConfig.shape)
   .extend(modelRetryConfig.shape)
   .extend({
-    /** Base URL of the token issuer; its keys are at /.well-known/jwks.json. */
+    /** The `iss` of access tokens; without JWKS_URL its keys are at /.well-known/jwks.json there. */
     ISSUER_URL: baseUrl,
     /** Own base URL: the audience that access tokens must carry. */
     RESOURCE_URL: baseUrl,
+    /** Where the keys are, when ISSUER_URL is an address for the outside. */
+    JWKS_URL: z.url().optional(),
+    TRUSTED_ISSUERS: trustedIssuers.default([]),
     /** Loads the demo data once the migrations are done. */
     SEED_DEMO: flag.default(false),
   })
@@ -69,10 +73,14 @@ export async function startToolService<C extends ToolServiceConfig>(
   const http = createHttpProcess({ log, metrics, checkReady: () => pool.query('select 1') })
   const model = createModel(config, readPrices(), metrics)
   const deps = { pool, log, metrics, model, retry: modelRetry(config) }
+  const primitives = options.offers(deps, config)
+  const trusted = config.TRUSTED_ISSUERS
+  assertNoBoundScopes(trusted, primitives.tools)
   const verifyToken = createTokenVerifier({
     issuer: config.ISSUER_URL,
     audience: config.RESOURCE_URL,
-    keys: new URL('/.well-known/jwks.json', config.ISSUER_URL),
+    keys: new URL(config.JWKS_URL ?? new URL('/.well-known/jwks.json', config.ISSUER_URL)),
+    trusted,
   })
   const admit = createRateLimit(config.CLIENT_CALLS_PER_SECOND, config.CLIENT_CALLS_BURST)
   const metadataUrl = metadataUrlOf(config.RESOURCE_URL)
@@ -80,8 +88,8 @@ export async function startToolService<C extends ToolServiceConfig>(
     ...{ name, pool, log, metrics },
     version: options.version,
     resourceUrl: config.RESOURCE_URL,
-    issuers: [config.ISSUER_URL],
-    primitives: options.offers(deps, config),
+    issuers: [config.ISSUER_URL, ...trusted.map((one) => one.issuer)],
+    primitives,
     identify: identifyByToken({ verifyToken, admit, metrics, metadataUrl }),
     databaseUrl: config.DATABASE_URL,
     callDays: config.TOOL_CALL_DAYS,

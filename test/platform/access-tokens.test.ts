@@ -102,6 +102,15 @@ describe('an access token with one thing wrong', () => {
     assert.equal((await verify(await sign(rightClaims()))).clientId, 'c')
   })
 
+  it('may be 30 seconds off, and no more', async () => {
+    const times = (from: number, to: number) => ({ iat: now() + from, exp: now() + to })
+    await verify(await sign({ ...rightClaims(), ...times(-100, -25) }))
+    await verify(await sign({ ...rightClaims(), ...times(25, 100) }))
+    for (const wrong of [times(-100, -31), times(35, 100)]) {
+      await assert.rejects(verify(await sign({ ...rightClaims(), ...wrong })), refused)
+    }
+  })
+
   const changes: readonly (readonly [string, () => object])[] = [
     ['another issuer', () => ({ iss: 'http://other.test' })],
     ['another audience', () => ({ aud: 'http://localhost:3999' })],

@@ -1,6 +1,7 @@
 /** A token issuer for tests: real ES256 keys, its JWKS served over HTTP. */
 import { randomBytes } from 'node:crypto'
 import { fastify } from 'fastify'
+import * as jose from 'jose'
 import {
   type Grant,
   generateStoredKey,
@@ -33,6 +34,39 @@ export async function testIssuer(): Promise<TestIssuer> {
     authorize: (audience, clientId = 'orchestrator') => {
       return (call) => sign({ audience, clientId, ...call })
     },
+    [Symbol.asyncDispose]: () => app.close(),
+  }
+}
+
+export interface ForeignIssuer extends AsyncDisposable {
+  readonly url: string
+  readonly jwksUri: string
+  /** Signs any claims. `typ` is `JWT` by default, as with most identity providers. */
+  sign(claims: object, typ?: string): Promise<string>
+  /** How often its keys were asked for. */
+  asked(): number
+}
+
+/** An identity provider that is none of ours; `path` is the realm in its issuer URL. */
+export async function foreignIssuer(path: string, algorithm: string): Promise<ForeignIssuer> {
+  const { publicKey, privateKey } = await jose.generateKeyPair(algorithm)
+  const jwk = { ...(await jose.exportJWK(publicKey)), kid: 'idp-1', alg: algorithm, use: 'sig' }
+  const app = fastify({ forceCloseConnections: true })
+  let asked = 0
+  app.get(`${path}/keys`, async () => {
+    asked += 1
+    return { keys: [jwk] }
+  })
+  const base = await app.listen({ host: '127.0.0.1', port: 0 })
+
+  return {
+    url: `${base}${path}`,
+    jwksUri: `${base}${path}/keys`,
+    sign: (claims, typ = 'JWT') =>
+      new jose.SignJWT({ ...claims })
+        .setProtectedHeader({ alg: algorithm, kid: 'idp-1', typ })
+        .sign(privateKey),
+    asked: () => asked,
     [Symbol.asyncDispose]: () => app.close(),
   }
 }

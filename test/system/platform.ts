@@ -9,6 +9,8 @@ import { type Platform, type PlatformOptions, startPlatform } from '../../launch
 export interface TestPlatform extends AsyncDisposable {
   readonly platform: Platform
   readonly logs: readonly string[]
+  /** KEY_ENCRYPTION_KEY_FILE of the orchestrators. */
+  readonly keyEncryptionKeyFile: string
   /** Rows of a query in one of the four databases. */
   rows<T extends pg.QueryResultRow>(
     database: keyof Platform['databaseUrls'],
@@ -58,6 +60,7 @@ export async function startTestPlatform(
   return {
     platform,
     logs,
+    keyEncryptionKeyFile: join(dataDir, 'secrets', 'key-encryption-key'),
     rows: async <T extends pg.QueryResultRow>(
       database: keyof Platform['databaseUrls'],
       sql: string,

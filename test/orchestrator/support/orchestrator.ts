@@ -58,12 +58,15 @@ export interface TestOrchestrator extends AsyncDisposable {
   drain(): void
 }
 
+/** Nothing rotates by itself. */
+const keyTiming = { lead: 600_000, retain: 750_000, refresh: 30_000, rotateAfterDays: 3_650 }
+
 export async function startTestOrchestrator(): Promise<TestOrchestrator> {
   const db = await testDatabase(orchestratorMigrations)
   const { log, metrics, ...agent } = agentDeps(modelOf({ decide: decides('ship') }))
   const pool = createPool(db.url, 10, log)
   const encryptionKey = randomBytes(32)
-  const issuer = await createIssuer(pool, issuerUrl, encryptionKey)
+  const issuer = await createIssuer(pool, issuerUrl, encryptionKey, keyTiming)
   const table: Record<string, Table[string]> = {}
   const services = servicesOf(table)
   const engine = new DbosEngine({
@@ -137,7 +140,7 @@ export async function startTestOrchestrator(): Promise<TestOrchestrator> {
       const token = await signAccessToken(issuerUrl, opened, { audience, clientId, scope })
       return { authorization: `Bearer ${token}` }
     },
-    replicaIssuer: () => createIssuer(pool, issuerUrl, encryptionKey),
+    replicaIssuer: () => createIssuer(pool, issuerUrl, encryptionKey, keyTiming),
     drain: () => draining.abort(),
     async [Symbol.asyncDispose]() {
       draining.abort()
