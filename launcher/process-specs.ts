@@ -63,6 +63,7 @@ export function platformSpecs(options: SpecOptions): ProcessSpec[] {
     }))
   // Every replica is the same issuer under the same public address, as behind a load balancer.
   const publicUrl = `http://localhost:${port('orchestrator')}`
+  const carrierPublicUrl = `http://localhost:${port('carrier-standin')}`
 
   const claude = ({ claude }: Setup): Record<string, string> =>
     claude.mode === 'live'
@@ -116,11 +117,15 @@ export function platformSpecs(options: SpecOptions): ProcessSpec[] {
       port: port('carrier-standin'),
       env: ({ carrierDir }) => ({
         DATA_FILE: `${carrierDir}/book.jsonl`,
-        PUBLIC_URL: `http://localhost:${port('carrier-standin')}`,
+        PUBLIC_URL: carrierPublicUrl,
       }),
     },
   ]
-  const carrier = { CARRIER_URL: url('carrier-standin'), CARRIER_API_KEY: standinCarrierKey }
+  const carrier = {
+    CARRIER_URL: url('carrier-standin'),
+    CARRIER_LABEL_ORIGINS: carrierPublicUrl,
+    CARRIER_API_KEY: standinCarrierKey,
+  }
   return [
     ...standins.filter(({ name }) => options.claudeMode === 'standin' || name !== 'claude-standin'),
     ...service('order', 'orders'),

@@ -54,7 +54,7 @@ export interface CarrierOptions {
   readonly url: string
   readonly apiKey: string
   /** Where labels may be, besides at the carrier's own address. */
-  readonly labelHosts: readonly string[]
+  readonly labelOrigins: readonly string[]
   readonly warehouse: Warehouse
   /** One call, milliseconds. */
   readonly timeoutMs: number
@@ -119,7 +119,7 @@ export function createCarrierClient(options: CarrierOptions): CarrierClient {
     requestRefund: (id) =>
       send(carrierShipment, { method: 'POST', path: `${shipmentPath(id)}/refund` }),
     downloadLabel: async (url) => {
-      assertLabelHost(url, options)
+      assertLabelOrigin(url, options)
       return labelBreaker.run(() => download(url, timeoutMs))
     },
   }
@@ -130,17 +130,15 @@ export function createCarrierClient(options: CarrierOptions): CarrierClient {
  *
  * @throws unavailable `label_host_refused`.
  */
-function assertLabelHost(label: string, { url, labelHosts }: CarrierOptions): void {
-  const at = URL.parse(label)
-  const ours = new URL(url)
-  if (at?.origin === ours.origin) return
-  if (at?.protocol === 'https:' && at.port === '' && labelHosts.includes(at.hostname)) return
+function assertLabelOrigin(label: string, { url, labelOrigins }: CarrierOptions): void {
+  const origin = URL.parse(label)?.origin ?? 'none'
+  if (origin === new URL(url).origin || labelOrigins.includes(origin)) return
   throw unavailable(
     'label_host_refused',
-    'The label is at a host that is not known as the carrier’s',
+    'The label is where the carrier is not known to keep any',
     {
-      next: 'If the carrier moved its labels, name the host in CARRIER_LABEL_HOSTS.',
-      details: { host: at?.hostname ?? 'none' },
+      next: 'If the carrier moved its labels, name the origin in CARRIER_LABEL_ORIGINS.',
+      details: { origin },
     },
   )
 }

@@ -33,13 +33,13 @@ export const fulfillmentConfig = toolServiceConfig
     /** `https://api.easypost.com`, or the carrier stand-in. */
     CARRIER_URL: baseUrl,
     CARRIER_API_KEY: text(200),
-    /** Hosts that labels are fetched from besides CARRIER_URL, parted by commas; https only. */
-    CARRIER_LABEL_HOSTS: z
+    /** Origins that labels are fetched from besides CARRIER_URL's, parted by commas: EasyPost's. */
+    CARRIER_LABEL_ORIGINS: z
       .string()
       .default(
-        'easypost-files.s3.us-west-2.amazonaws.com,easypost-files.s3-us-west-2.amazonaws.com',
+        'https://easypost-files.s3.us-west-2.amazonaws.com,https://easypost-files.s3-us-west-2.amazonaws.com',
       )
-      .transform((hosts) => hosts.split(',').map((host) => host.trim())),
+      .transform((origins) => origins.split(',').map((origin) => origin.trim())),
     /** The heaviest parcel that the carrier takes, box included. */
     CARRIER_LIMIT_GRAMS: integer(1, 1_000_000).default(30_000),
     /** One call to the carrier. */
@@ -95,7 +95,7 @@ function carrierClient({ metrics }: ServiceDeps, config: FulfillmentConfig): Car
   return createCarrierClient({
     url: config.CARRIER_URL,
     apiKey: config.CARRIER_API_KEY,
-    labelHosts: config.CARRIER_LABEL_HOSTS,
+    labelOrigins: config.CARRIER_LABEL_ORIGINS,
     warehouse: warehouse(config),
     timeoutMs: config.CARRIER_TIMEOUT_MS,
     retry: {

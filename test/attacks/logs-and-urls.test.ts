@@ -53,7 +53,7 @@ describe('the address of a label', () => {
   const client = createCarrierClient({
     url: 'http://127.0.0.1:1',
     apiKey: 'key',
-    labelHosts: ['labels.example'],
+    labelOrigins: ['https://labels.example'],
     warehouse: {} as never,
     timeoutMs: 1_000,
     retry: { attemptsMax: 1, backoffMinMs: 1, backoffMaxMs: 1 },

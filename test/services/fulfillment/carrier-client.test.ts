@@ -120,7 +120,7 @@ describe("the carrier's client", () => {
 
   it('says that our key is refused', async () => {
     const client = createCarrierClient({
-      labelHosts: [],
+      labelOrigins: [],
       url: carrier.url,
       apiKey: 'EZAK-production-key',
       warehouse,

@@ -73,7 +73,7 @@ export const offer = (service: string, priceCents: number, more: Partial<Offer> 
 /** A client that retries at once and gives up soon. */
 export const carrierAt = (url: string, timeoutMs = 2_000): CarrierClient =>
   createCarrierClient({
-    labelHosts: [],
+    labelOrigins: [],
     url,
     apiKey: testCarrierKey,
     warehouse,
