@@ -21,7 +21,7 @@ export function readBaseline(name: string): Baseline {
     const [, comment] = /^# ?(.*)$/.exec(line) ?? []
     const [, entry] = /^- (\S+)$/.exec(line) ?? []
     if (comment !== undefined) words = isEntry ? [comment] : [...words, comment]
-    else if (line === '') words = []
+    else if (entry === undefined) words = []
     if (entry !== undefined) {
       if (words.length === 0) throw new Error(`${path}: ${entry} has no reason`)
       reasons.set(entry, words.join(' '))

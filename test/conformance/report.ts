@@ -38,6 +38,8 @@ export function writeReport(found: Findings): string {
   ].join('\n\n')}\n`
 }
 
+const columnMin = 3
+
 const requirementsIntroduction = `The official suite, with \`--requirements\` of both revisions.
 
 Server: the suite's own fixtures (test/conformance/fixtures) behind the HTTP shell and the \`/mcp\` wiring
@@ -104,7 +106,16 @@ function everyScenario({ side, revision, scenarios }: RequirementsRun): string {
   return `${side} ${revision}, checks passed (of all, where some failed): ${words.join(', ')}.`
 }
 
+/** Padded, as the formatter of this repository wants it. */
 function table(head: readonly string[], rows: readonly (readonly unknown[])[]): string {
-  const line = (cells: readonly unknown[]) => `| ${cells.join(' | ')} |`
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
+  const cells = [head, head.map(() => ''), ...rows].map((row) => row.map(String))
+  const widths = head.map((_, column) =>
+    Math.max(...cells.map((row) => row[column]?.length ?? 0), columnMin),
+  )
+  return cells
+    .map((row, index) =>
+      row.map((cell, column) => cell.padEnd(widths[column] ?? 0, index === 1 ? '-' : ' ')),
+    )
+    .map((row) => `| ${row.join(' | ')} |`)
+    .join('\n')
 }
