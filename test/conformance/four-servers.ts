@@ -13,9 +13,18 @@ import { startBearerProxy } from './bearer-proxy.ts'
 export const serverNames = ['order', 'inventory', 'fulfillment', 'orchestrator'] as const
 export type ServerName = (typeof serverNames)[number]
 
+export interface RunningServer {
+  /** Base URL of the server itself. */
+  readonly url: string
+  /** Base URL of the proxy before it, which brings a token. */
+  readonly proxyUrl: string
+  /** A token with every scope that the server names. */
+  token(): Promise<string>
+}
+
 export interface FourServers extends AsyncDisposable {
-  /** Base URLs of the proxies; those without `/mcp` are absent. */
-  readonly urls: ReadonlyMap<ServerName, string>
+  /** Those without `/mcp` are absent. */
+  readonly servers: ReadonlyMap<ServerName, RunningServer>
 }
 
 const portOffset = 23_500
@@ -39,7 +48,7 @@ export async function startFourServers(): Promise<FourServers> {
   })
   undo.defer(() => platform.stop())
 
-  const urls = new Map<ServerName, string>()
+  const servers = new Map<ServerName, RunningServer>()
   for (const name of serverNames) {
     const target = new URL(platform.urls[name])
     const described = await describeResource(target)
@@ -49,12 +58,13 @@ export async function startFourServers(): Promise<FourServers> {
       clientId: 'conformance',
       scope: described.scopes_supported.join(' '),
     }
+    const token = () => issuer.sign(grant)
     // A fresh one for every request: the token of a write works once.
-    const proxy = undo.use(await startBearerProxy(target, () => issuer.sign(grant)))
-    urls.set(name, proxy.url)
+    const proxy = undo.use(await startBearerProxy(target, token))
+    servers.set(name, { url: target.origin, proxyUrl: proxy.url, token })
   }
   const running = undo.move()
-  return { urls, [Symbol.asyncDispose]: () => running.disposeAsync() }
+  return { servers, [Symbol.asyncDispose]: () => running.disposeAsync() }
 }
 
 /** What the server says of itself (RFC 9728); undefined when it is no MCP server. */

@@ -77,10 +77,10 @@ export async function runClient(say: Say): Promise<RequirementsRun[]> {
 /** The scenarios that need no fixtures, of every server of the running platform that speaks MCP. */
 export async function runServices(say: Say): Promise<ServiceRun[]> {
   const baseline = readBaseline('services')
-  await using servers = await startFourServers()
+  await using platform = await startFourServers()
   const runs: ServiceRun[] = []
   for (const server of serverNames) {
-    const url = servers.urls.get(server)
+    const url = platform.servers.get(server)?.proxyUrl
     if (url === undefined) say(`${server}: has no /mcp, left out`)
     for (const revision of url === undefined ? [] : revisions) {
       const args = ['server', '--url', `${url}/mcp`, '--expected-failures', baseline.path]
