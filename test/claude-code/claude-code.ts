@@ -41,6 +41,7 @@ export async function claudeCodeVersion(): Promise<string | undefined> {
 export async function askClaudeCode(
   claudeUrl: string,
   servers: Readonly<Record<string, CliServer>>,
+  signal: AbortSignal,
 ): Promise<CliRun> {
   const home = await mkdtemp(join(tmpdir(), 'baton-claude-code-'))
   try {
@@ -57,6 +58,7 @@ export async function askClaudeCode(
         ...['--output-format', 'stream-json', '--verbose'],
       ],
       environment(claudeUrl, home),
+      signal,
     )
     const lines = out.split('\n').filter((line) => line.startsWith('{'))
     return { exitCode: code, events: lines.map((line) => JSON.parse(line) as CliEvent), errors }
@@ -92,12 +94,13 @@ const environment = (claudeUrl: string, home: string): NodeJS.ProcessEnv => ({
   ENABLE_TOOL_SEARCH: 'false',
 })
 
-async function runCli(args: readonly string[], env: NodeJS.ProcessEnv) {
+async function runCli(args: readonly string[], env: NodeJS.ProcessEnv, signal?: AbortSignal) {
   const cli = spawn('claude', args, {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: runMsMax,
     killSignal: 'SIGKILL',
+    ...(signal && { signal }),
   })
   const exit = new Promise<number | null>((resolve, reject) => {
     cli.once('error', reject).once('close', resolve)

@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { assertNode } from '../../launcher/config.ts'
+import { stopOnSignals } from '../../launcher/stop-signals.ts'
 import { createClaudeStandin } from '../../standins/claude/app.ts'
 import { startFourServers } from '../conformance/four-servers.ts'
 import { askClaudeCode, type CliRun, type CliServer, claudeCodeVersion } from './claude-code.ts'
@@ -21,24 +22,29 @@ async function main(): Promise<void> {
     return
   }
   say(`Claude Code ${version}`)
+  const stopped = stopOnSignals().first
   const claude = createClaudeStandin({ policies: [lookAround] })
   await using undo = new AsyncDisposableStack()
   const claudeUrl = await claude.listen({ host: '127.0.0.1', port: 0 })
   undo.defer(() => claude.close())
-  const platform = undo.use(await startFourServers())
+  const platform = undo.use(await startFourServers(stopped))
   const servers: Record<string, CliServer> = {}
   for (const [name, { url, token }] of platform.servers) {
     servers[name] = { url, token: await token() }
   }
 
-  const run = await askClaudeCode(claudeUrl, servers)
+  const run = await askClaudeCode(claudeUrl, servers, stopped)
   assertUsed(run, Object.keys(servers))
   say(`connected: ${statuses(run)}`)
   say(`called: ${wantedCalls.map(({ name }) => name).join(' ')}`)
 
   const { inventory } = servers
   assert.ok(inventory)
-  const refused = await askClaudeCode(claudeUrl, { inventory: { ...inventory, token: 'wrong' } })
+  const refused = await askClaudeCode(
+    claudeUrl,
+    { inventory: { ...inventory, token: 'wrong' } },
+    stopped,
+  )
   say(`with a wrong token: ${statuses(refused)}`)
   assert.equal(statuses(refused), 'inventory failed')
 }

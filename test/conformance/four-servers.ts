@@ -31,7 +31,8 @@ const portOffset = 23_500
 const askMs = 5_000
 const metadata = z.object({ resource: z.string(), scopes_supported: z.array(z.string()) })
 
-export async function startFourServers(): Promise<FourServers> {
+/** An abort of `signal` ends a start that is under way. */
+export async function startFourServers(signal: AbortSignal): Promise<FourServers> {
   await using undo = new AsyncDisposableStack()
   const issuer = undo.use(await testIssuer())
   const dataDir = await mkdtemp(join(tmpdir(), 'baton-conformance-'))
@@ -44,6 +45,7 @@ export async function startFourServers(): Promise<FourServers> {
     portOffset,
     claude: { mode: 'standin' },
     logLevel: 'warn',
+    signal,
     env: { order: trustUs, inventory: trustUs, fulfillment: trustUs },
   })
   undo.defer(() => platform.stop())

@@ -9,6 +9,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { assertNode } from '../../launcher/config.ts'
+import { stopOnSignals } from '../../launcher/stop-signals.ts'
 import { serverNames } from './four-servers.ts'
 import { writeReport } from './report.ts'
 import { runClient, runFixtures, runServices } from './runs.ts'
@@ -24,7 +25,7 @@ async function main(): Promise<boolean> {
   assertNode(process.versions.node)
   const fixtures = wants('fixtures') ? await runFixtures(say) : []
   const client = wants('client') ? await runClient(say) : []
-  const services = wants('services') ? await runServices(say) : []
+  const services = wants('services') ? await runServices(say, stopOnSignals().first) : []
   const requirements = [...fixtures, ...client]
   if (values.only === undefined) {
     const report = writeReport({

@@ -26,7 +26,7 @@ export function writeReport(found: Findings): string {
     ),
     '## Expected failures',
     ...found.requirements.flatMap(({ expected }) => reasons(expected)),
-    'Everything else that is required passes. Not scored, and failing:',
+    'Everything else that is required passes. Not scored, and not passed (failed, or no check applied):',
     ...found.requirements.map(unscoredLine),
     '## Our servers',
     servicesIntroduction,
@@ -53,22 +53,26 @@ the scenarios test the SDK beneath it, driven by a small program of ours.`
 
 const servicesIntroduction = `The scenarios that need no fixtures, against the platform as \`npm start\` runs
 it. A proxy adds an access token to every request, with every scope that the server names in its RFC 9728
-document; the services trust the issuer of this run. A cell is the number of checks passed.`
+document; the three services trust the issuer of this run. The orchestrator runs with \`AUTH=off\`, as
+\`npm start\` has it, and looks at no token. A cell is the number of checks passed.`
 
 const requirementsRow = ({ side, revision, scenarios, expected }: RequirementsRun) => {
   const required = scenarios.filter(({ unscored }) => unscored === undefined)
   const unscored = scenarios.filter((scenario) => scenario.unscored !== undefined)
   const passed = required.filter(({ ok, name }) => ok && !expected.has(name))
   const checks = required.reduce((sum, scenario) => sum + scenario.passed, 0)
-  const met = unscored.filter(({ ok }) => ok).length
+  const met = unscored.filter(isMet).length
   return [
     ...[side, revision, required.length, passed.length, expected.size, checks],
     `${met} of ${unscored.length} pass`,
   ]
 }
 
+/** One in which no check applied, or that ended with a warning, proves nothing. */
+const isMet = ({ ok, passed }: Scenario): boolean => ok && passed > 0
+
 function unscoredLine({ side, revision, scenarios }: RequirementsRun): string {
-  const failing = scenarios.filter(({ unscored, ok }) => unscored !== undefined && !ok)
+  const failing = scenarios.filter((each) => each.unscored !== undefined && !isMet(each))
   const names = failing.map(({ name, unscored }) => `\`${name}\` (${unscored})`)
   return `- ${side} ${revision}: ${names.join(', ') || 'none'}`
 }

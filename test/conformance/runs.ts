@@ -75,9 +75,9 @@ export async function runClient(say: Say): Promise<RequirementsRun[]> {
 }
 
 /** The scenarios that need no fixtures, of every server of the running platform that speaks MCP. */
-export async function runServices(say: Say): Promise<ServiceRun[]> {
+export async function runServices(say: Say, signal: AbortSignal): Promise<ServiceRun[]> {
   const baseline = readBaseline('services')
-  await using platform = await startFourServers()
+  await using platform = await startFourServers(signal)
   const runs: ServiceRun[] = []
   for (const server of serverNames) {
     const url = platform.servers.get(server)?.proxyUrl
@@ -86,6 +86,7 @@ export async function runServices(say: Say): Promise<ServiceRun[]> {
       const args = ['server', '--url', `${url}/mcp`, '--expected-failures', baseline.path]
       const scenarios: Scenario[] = []
       for (const name of fixtureFree[revision]) {
+        signal.throwIfAborted()
         scenarios.push(await runScenario(name, revision, args))
       }
       runs.push({ server, revision, scenarios })
