@@ -93,11 +93,11 @@ function createServer(endpoint: McpEndpoint, call: McpCall): McpServer {
     { name: endpoint.name, version: endpoint.version },
     {
       capabilities: {
-        tools: {},
+        tools: { listChanged: false },
         ...(resources.length === 0
           ? {}
           : { resources: { subscribe: endpoint.bus !== undefined, listChanged: false } }),
-        ...(prompts.length === 0 ? {} : { prompts: {} }),
+        ...(prompts.length === 0 ? {} : { prompts: { listChanged: false } }),
       },
       cacheHints: {
         'tools/list': { ttlMs: listTtlMs, cacheScope: 'private' },
