@@ -5,22 +5,26 @@
  *     npm run chaos -- --kills 200 --seed 1 [--replicas 2]     the crash matrix
  *     npm run chaos -- --hostile --orders 2000 --seed 1        a model that lies, loops and stalls
  *     npm run chaos -- --soak 10000 [--seed 1]                 memory over many orders
+ *     npm run chaos -- --rotate [--seed 1]                     the signing key rotates under load
  */
 import { parseArgs } from 'node:util'
 import { walk } from './cells.ts'
 import { runHostile } from './hostile-run.ts'
 import { runKills } from './kill-run.ts'
+import { runRotation } from './rotate-run.ts'
 import { runSoak } from './soak-run.ts'
 import { endStages } from './stage.ts'
 
 const portOffset = 20_900
 const ordersPerSecond = 5
+const rotationRate = 3
 
 const { values } = parseArgs({
   options: {
     kills: { type: 'string' },
     soak: { type: 'string' },
     hostile: { type: 'boolean', default: false },
+    rotate: { type: 'boolean', default: false },
     orders: { type: 'string', default: '200' },
     seed: { type: 'string', default: '1' },
     replicas: { type: 'string', default: '2' },
@@ -42,6 +46,7 @@ async function main(): Promise<boolean> {
   if (values.hostile) {
     return runHostile({ portOffset, orders: whole('orders', values.orders, 1, 100_000), seed, say })
   }
+  if (values.rotate) return runRotation({ portOffset, ordersPerSecond: rotationRate, seed, say })
   const replicas = whole('replicas', values.replicas, 1, 2)
   const kills = whole('kills', values.kills ?? '16', 1, 10_000)
   return runKills({ portOffset, replicas, walk: walk(kills, seed), seed, ordersPerSecond, say })

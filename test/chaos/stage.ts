@@ -40,6 +40,8 @@ export interface Stage extends AsyncDisposable {
   /** Every link, to be intercepted. */
   readonly links: readonly CallProxy[]
   readonly postgres: PostgresServer
+  /** KEY_ENCRYPTION_KEY_FILE of the orchestrators. */
+  readonly keyEncryptionKeyFile: string
   /** Rows of a query in one of the databases, as the superuser; asks again while Postgres is away. */
   rows<T extends pg.QueryResultRow>(
     database: Database,
@@ -169,6 +171,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
     fronts: backends('orchestrator', replicas).map(({ port }) => `http://127.0.0.1:${port}`),
     links: [...Object.values(services), claude, carrier],
     postgres,
+    keyEncryptionKeyFile: join(dataDir, 'secrets', 'key-encryption-key'),
     rows: async (database, sql, values = []) => {
       const until = Date.now() + queryMs
       for (;;) {
