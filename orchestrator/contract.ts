@@ -19,6 +19,10 @@ import {
   round,
 } from '../services/order/contract.ts'
 
+export const idempotencyKey = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,255}$/, '1 to 255 visible characters')
+  .describe('Yours, one for each order: a UUID')
 const waitSeconds = z.int().min(0).max(120).default(0)
 
 /** What tools say of an order; `GET /orders/:id` says more. */
@@ -70,10 +74,7 @@ export const orchestrateOrder = defineTool({
   plain: ['sku', 'shipBy', 'country'],
   annotations: { ...writesOnce, openWorldHint: true },
   input: z.object({
-    idempotencyKey: z
-      .string()
-      .regex(/^[\x21-\x7e]{1,255}$/, '1 to 255 visible characters')
-      .describe('Yours, one for each order: a UUID'),
+    idempotencyKey,
     lines,
     customer: customerRef,
     shipTo: address.optional(),

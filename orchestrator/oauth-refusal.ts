@@ -10,6 +10,7 @@ const statuses = {
   server_error: 500,
 } as const
 export type OAuthErrorCode = keyof typeof statuses
+export const oauthErrorCodes = Object.keys(statuses) as readonly OAuthErrorCode[]
 
 export class OAuthRefusal extends Error {
   readonly code: OAuthErrorCode

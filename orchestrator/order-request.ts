@@ -17,8 +17,8 @@ const common = {
   note: note.optional(),
   shipBy: z.iso.date().optional(),
 }
-const shortForm = z.strictObject({ sku, qty: line.shape.quantity, ...common })
-const longForm = z.strictObject({ lines, ...common })
+export const shortForm = z.strictObject({ sku, qty: line.shape.quantity, ...common })
+export const longForm = z.strictObject({ lines, ...common })
 
 /** One order as everything behind the door knows it: lines merged by sku, in order of sku. */
 export type OrderRequest = z.output<typeof longForm>

@@ -36,6 +36,7 @@ import { startForgotten } from './intake.ts'
 import { createIssuer, type Issuer, readEncryptionKey } from './issuer.ts'
 import { createOrderMetrics } from './metrics.ts'
 import { orchestratorOffers } from './offers.ts'
+import { orchestratorApi } from './openapi.ts'
 import { countStuck } from './order-store.ts'
 import { OrderWatch } from './order-watch.ts'
 import { approvalRoutes } from './routes/approvals.ts'
@@ -176,6 +177,7 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
     databaseUrl: config.DATABASE_URL,
     callDays: config.TOOL_CALL_DAYS,
     seesAll: 'orders:read:all',
+    api: orchestratorApi(config.ISSUER_URL),
   })
   await doors.start()
   await http.app.listen({ host: config.HOST, port: config.PORT })

@@ -1,14 +1,17 @@
 /**
  * The doors of a process that offers tools: `/mcp` and the facade over the same tools, the record of
- * calls behind both, and the bus that tells watchers of changes.
+ * calls behind both, the bus that tells watchers of changes, and the document of all of it.
  */
 import type { FastifyInstance } from 'fastify'
 import type { Pool } from './db.ts'
 import { mountFacade } from './facade.ts'
 import type { Identify } from './identify.ts'
 import type { Log } from './log.ts'
-import { mountMcp, type Primitives } from './mcp-server.ts'
+import { metadataUrlOf, mountMcp, type Primitives } from './mcp-server.ts'
 import type { Metrics } from './metrics.ts'
+import { buildOpenApi } from './openapi.ts'
+import { doorOperations } from './openapi-doors.ts'
+import type { ApiPart } from './openapi-operation.ts'
 import { ResourceBus } from './resource-bus.ts'
 import { createToolRunner } from './run-tool.ts'
 import { forgetOldCalls, spendIn } from './spent-tokens.ts'
@@ -31,6 +34,8 @@ export interface DoorsOptions {
   readonly callDays: number
   /** The scope that may watch what is any client's. */
   readonly seesAll?: string
+  /** What the process serves besides, for `/openapi.json`. */
+  readonly api?: ApiPart
 }
 
 export interface Doors {
@@ -54,6 +59,8 @@ export function mountDoors(app: FastifyInstance, options: DoorsOptions): Doors {
   const mcp = mountMcp(app, { ...options, bus, runTool, record })
   bus.onMissed(() => mcp.dropStreams())
   mountFacade(app, { tools: primitives.tools, identify, runTool })
+  const document = describeApi(options)
+  app.get('/openapi.json', async () => document)
   let forgetting: NodeJS.Timeout | undefined
   const forget = () =>
     forgetOldCalls(pool, options.callDays).catch((error: unknown) =>
@@ -74,4 +81,19 @@ export function mountDoors(app: FastifyInstance, options: DoorsOptions): Doors {
       await calls.stop()
     },
   }
+}
+
+function describeApi({ name, version, resourceUrl, issuers, primitives, api }: DoorsOptions) {
+  const { operations = [], schemas = {}, scopes = {} } = api ?? {}
+  const metadataPath = new URL(metadataUrlOf(resourceUrl)).pathname
+  const contracts = primitives.tools.map(({ contract }) => contract)
+  return buildOpenApi({
+    title: api?.title ?? `Baton: ${name}`,
+    description: api?.description ?? 'Tools over plain HTTP and MCP, with the same checks.',
+    version,
+    serverUrl: resourceUrl,
+    tokenUrl: new URL('/oauth/token', api?.issuesTokens ? resourceUrl : issuers[0]).href,
+    operations: [...operations, ...doorOperations(contracts, metadataPath)],
+    ...{ schemas, scopes },
+  })
 }

@@ -17,7 +17,8 @@ export interface FacadeOptions {
   readonly runTool: RunTool
 }
 
-const envelope = z.strictObject({
+/** The body of `POST /invoke`. */
+export const invokeEnvelope = z.strictObject({
   tool: z.string().max(100),
   arguments: z.record(z.string(), z.unknown()).default({}),
 })
@@ -55,7 +56,7 @@ export function mountFacade(app: FastifyInstance, options: FacadeOptions): void 
     invoke(request, reply, request.params.tool, request.body),
   )
   app.post('/invoke', (request, reply) => {
-    const parsed = envelope.safeParse(request.body)
+    const parsed = invokeEnvelope.safeParse(request.body)
     if (!parsed.success) throw badEnvelope()
     return invoke(request, reply, parsed.data.tool, parsed.data.arguments)
   })

@@ -68,6 +68,11 @@ export function createHttpProcess(options: {
     genReqId: (request) => traceIdFrom(request.headers.traceparent),
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 200 },
+    // The router's own refusals, before any hook: a URL that is too long or no URL.
+    frameworkErrors: (error, request, reply) => {
+      for (const [name, value] of securityHeaders) reply.raw.setHeader(name, value)
+      sendProblem(reply as FastifyReply, error, request.id, options.log)
+    },
   })
   // Nothing here takes text; without its parser such a body is answered 415.
   app.removeContentTypeParser('text/plain')

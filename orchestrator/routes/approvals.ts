@@ -20,9 +20,12 @@ import { acceptEmptyBody, orderIdOf } from './request-parts.ts'
 
 const bodyBytesMax = 64 * 1024
 const digest = z.string().regex(/^[0-9a-f]{64}$/, 'the digest that GET /orders/:id shows')
-const approveBody = z.strictObject({ digest })
-const editBody = z.strictObject({ digest, ...editFields })
-const rejectBody = z.strictObject({ digest, reason: z.string().trim().min(1).max(500).optional() })
+export const approveBody = z.strictObject({ digest })
+export const editBody = z.strictObject({ digest, ...editFields })
+export const rejectBody = z.strictObject({
+  digest,
+  reason: z.string().trim().min(1).max(500).optional(),
+})
 
 type Deps = RouteDeps & IntakeDeps
 type ById = FastifyRequest<{ Params: { id: string } }>

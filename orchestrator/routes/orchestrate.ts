@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { invalid } from '../../platform/errors.ts'
 import { answerWhenEnded, waitSecondsMax } from '../await-order.ts'
+import { idempotencyKey as keySchema } from '../contract.ts'
 import { type IntakeDeps, submitOrder } from '../intake.ts'
 import { parseOrderRequest } from '../order-request.ts'
 import type { RouteDeps } from './deps.ts'
@@ -36,7 +37,8 @@ export function orchestrateRoute(app: FastifyInstance, deps: RouteDeps & IntakeD
 
 function readKey(header: string | string[] | undefined): string | undefined {
   if (header === undefined) return undefined
-  if (typeof header === 'string' && /^[\x21-\x7e]{1,255}$/.test(header)) return `key-${header}`
+  const parsed = keySchema.safeParse(header)
+  if (parsed.success) return `key-${parsed.data}`
   throw invalid('invalid_idempotency_key', 'Idempotency-Key must be 1 to 255 visible characters', {
     next: 'Use a UUID.',
   })

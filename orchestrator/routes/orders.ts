@@ -15,7 +15,8 @@ import { acceptEmptyBody, orderIdOf } from './request-parts.ts'
 const pageMax = 100
 const pageDefault = 20
 
-const query = z.strictObject({
+/** The query of `GET /orders`. */
+export const orderQuery = z.strictObject({
   status: z.enum(['running', ...outcomes]).optional(),
   cursor: z.string().max(200).optional(),
   limit: z.coerce.number().int().min(1).max(pageMax).default(pageDefault),
@@ -24,7 +25,7 @@ const query = z.strictObject({
 export function orderRoutes(app: FastifyInstance, deps: RouteDeps & IntakeDeps): void {
   app.get('/orders', async (request) => {
     const caller = await deps.authenticate(request, 'orders:read')
-    const parsed = query.safeParse(request.query)
+    const parsed = orderQuery.safeParse(request.query)
     if (!parsed.success) throw invalidQuery(parsed.error.issues[0]?.message ?? '')
     const { status, cursor, limit } = parsed.data
     const orders = await listOrders(deps.pool, {

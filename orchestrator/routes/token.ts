@@ -28,6 +28,10 @@ export interface TokenDeps {
   readonly resources: ResourceUrls
 }
 
+/** RFC 8414, 3.1: the well-known part goes in front of a path that the issuer may have. */
+export const metadataPathOf = (issuerUrl: string): string =>
+  `/.well-known/oauth-authorization-server${new URL(issuerUrl).pathname.replace(/\/$/, '')}`
+
 export function tokenRoutes(app: FastifyInstance, deps: TokenDeps): void {
   const { issuer, issuerUrl, resources } = deps
   const at = (path: string, base = issuerUrl) => new URL(path, base).href
@@ -42,9 +46,7 @@ export function tokenRoutes(app: FastifyInstance, deps: TokenDeps): void {
     return issuer.jwks()
   })
 
-  // RFC 8414, 3.1: the well-known part goes in front of a path that the issuer may have.
-  const issuerPath = new URL(issuerUrl).pathname.replace(/\/$/, '')
-  app.get(`/.well-known/oauth-authorization-server${issuerPath}`, async () => ({
+  app.get(metadataPathOf(issuerUrl), async () => ({
     issuer: issuerUrl,
     token_endpoint: at('/oauth/token'),
     jwks_uri: at('/.well-known/jwks.json'),

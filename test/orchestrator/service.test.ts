@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import {
   type OrchestratorConfig,
@@ -7,6 +7,7 @@ import {
   startOrchestrator,
 } from '../../orchestrator/service.ts'
 import { ConfigError, readConfig } from '../../platform/config.ts'
+import type { OpenApiDocument } from '../../platform/openapi.ts'
 import type { RunningProcess } from '../../platform/process.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { freePort } from '../support/free-port.ts'
@@ -90,6 +91,17 @@ describe('the orchestrator’s process', () => {
       mode: 'standin',
     })
     assert.match(await (await ask('/metrics')).text(), /orders_total\{.*outcome="held".*\} 1/)
+  })
+
+  it('serves every route that its /openapi.json has', async () => {
+    const { paths } = (await (await ask('/openapi.json')).json()) as OpenApiDocument
+    for (const [path, methods] of Object.entries(paths)) {
+      for (const method of Object.keys(methods)) {
+        const url = path.replaceAll(/\{\w+\}/g, randomUUID())
+        const text = await (await ask(url, { method: method.toUpperCase() })).text()
+        assert.doesNotMatch(text, /no_such_route/, `${method} ${path}`)
+      }
+    }
   })
 
   it('stops without a trace', async () => {

@@ -10,12 +10,14 @@ import { Flights } from '../../../orchestrator/flights.ts'
 import type { IntakeDeps } from '../../../orchestrator/intake.ts'
 import { createIssuer, type Issuer } from '../../../orchestrator/issuer.ts'
 import { orchestratorOffers } from '../../../orchestrator/offers.ts'
+import { orchestratorApi } from '../../../orchestrator/openapi.ts'
 import { OrderWatch } from '../../../orchestrator/order-watch.ts'
 import { approvalRoutes } from '../../../orchestrator/routes/approvals.ts'
 import { labelRoute } from '../../../orchestrator/routes/labels.ts'
 import { orchestrateRoute } from '../../../orchestrator/routes/orchestrate.ts'
 import { orderEventsRoute } from '../../../orchestrator/routes/order-events.ts'
 import { orderRoutes } from '../../../orchestrator/routes/orders.ts'
+import { tokenRoutes } from '../../../orchestrator/routes/token.ts'
 import { registerRuns } from '../../../orchestrator/runs.ts'
 import {
   createTokenVerifier,
@@ -114,7 +116,11 @@ export async function startTestOrchestrator(): Promise<TestOrchestrator> {
     answers: { publicUrl, mode: 'standin' as const },
     draining: draining.signal,
   })
-  app.get('/.well-known/jwks.json', async () => issuer.jwks())
+  const elsewhere = { order: 'http://a.example', inventory: 'http://b.example' }
+  tokenRoutes(app, {
+    ...{ pool, log, issuer, issuerUrl },
+    resources: { ...elsewhere, orchestrator: publicUrl, fulfillment: 'http://c.example' },
+  })
   orchestrateRoute(app, deps)
   orderRoutes(app, deps)
   orderEventsRoute(app, deps)
@@ -125,6 +131,7 @@ export async function startTestOrchestrator(): Promise<TestOrchestrator> {
     ...{ resourceUrl: publicUrl, issuers: [issuerUrl], databaseUrl: db.url, callDays: 30 },
     primitives: orchestratorOffers(deps),
     seesAll: 'orders:read:all',
+    api: orchestratorApi(issuerUrl),
   })
   await doors.start()
 
