@@ -11,7 +11,7 @@ import { cancelledByClient } from './workflows/order-run.ts'
  * Asks for the cancel and returns the order as it stands then. Repeating it changes nothing.
  *
  * @throws missing `no_such_order`.
- * @throws rejected `too_late`, `already_ended`: what has happened is not undone.
+ * @throws rejected `too_late`: what has happened is not undone.
  */
 export async function cancelOrder(
   deps: IntakeDeps,

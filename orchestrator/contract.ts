@@ -2,8 +2,8 @@
  * The orchestrator's own door for MCP clients: the whole main job. Orders belong to the client that
  * submitted them; those of others look like none.
  *
- * Codes: `no_such_order`, `idempotency_key_reused`, `invalid_order`, `overloaded`, `too_late` and
- * `already_ended` (of a cancel).
+ * Codes: `no_such_order`, `idempotency_key_reused`, `invalid_order`, `overloaded`, `too_late` (of a
+ * cancel).
  */
 import { z } from 'zod'
 import { definePrompt } from '../platform/prompt.ts'
