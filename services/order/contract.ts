@@ -34,7 +34,7 @@ const printable = (max: number) =>
     .regex(noControls, 'no control characters')
     .refine(wellFormed, 'no broken Unicode')
 
-export const orderId = z.uuid().describe('The order, as given by the orchestrator')
+export const orderId = z.uuid().toLowerCase().describe('The order, as given by the orchestrator')
 export const round = z.int().min(1).max(1_000).describe('1, and one more after each approval')
 export const sku = z
   .string()
