@@ -10,7 +10,7 @@ import {
 } from '@modelcontextprotocol/server'
 import type { FastifyRequest } from 'fastify'
 import type { VerifiedToken } from './access-tokens.ts'
-import { assertBound, hasScope, insufficientScope } from './authority.ts'
+import { assertBound, assertScope } from './authority.ts'
 import { databaseFault } from './db.ts'
 import { type AppError, invalid, missing, named, policy, toWire } from './errors.ts'
 import type { Identify } from './identify.ts'
@@ -55,10 +55,12 @@ export function createMcpDoor(options: McpDoorOptions) {
     let token: VerifiedToken | undefined
     try {
       token = await options.identify(request)
-      const lacking = asked.find(({ needs }) => !token || !hasScope(token, needs))
-      if (lacking !== undefined) throw insufficientScope(lacking.needs.scope)
+      for (const { kind, needs, orderId } of asked) {
+        assertScope(token, needs)
+        if (kind === 'resource') assertBound(token, needs, orderId)
+      }
       const { clientId, scopes } = token
-      await assertMayWatch(primitives, message, token, {
+      await assertMayWatch(primitives, message, {
         ...{ clientId, scopes, signal, traceId: request.id },
       })
       return authInfoOf(token, message, request, options.versionHeader)
@@ -77,14 +79,15 @@ export function createMcpDoor(options: McpDoorOptions) {
 function tellRefusal(
   { record }: McpDoorOptions,
   asked: readonly Asked[],
-  { clientId, orderId }: VerifiedToken,
+  { clientId, orderId: bound }: VerifiedToken,
   { kind: outcome, code }: AppError,
   traceId: string,
 ): void {
   const [first] = asked
   if (first === undefined) return
+  const { kind, name, orderId = bound } = first
   record({
-    ...{ kind: first.kind, name: first.name, via: 'mcp', clientId, orderId, arguments: '[unread]' },
+    ...{ kind, name, via: 'mcp', clientId, orderId, arguments: '[unread]' },
     ...{ outcome, code, durationMs: 0, traceId },
   })
 }
@@ -93,7 +96,6 @@ function tellRefusal(
 async function assertMayWatch(
   { resources }: Primitives,
   message: Message,
-  token: VerifiedToken,
   context: CallContext,
 ): Promise<void> {
   const uris = watchedBy(message)
@@ -105,7 +107,6 @@ async function assertMayWatch(
     // Changes are told under one spelling; whoever listens for another would wait for ever.
     const spelled = uriOf(contract, found.variables)
     if (spelled !== uri) throw otherSpelling(spelled)
-    assertBound(token, contract, found.variables.orderId)
     await read(found.variables, context)
   }
 }

@@ -21,40 +21,42 @@ export interface Asked {
   readonly kind: CallRecord['kind']
   readonly name: string
   readonly needs: Needs
+  /** Of the URI of a resource; arguments were not read yet. */
+  readonly orderId: string | undefined
 }
 
 /** What a message asks for; nothing for lists, which show what the caller may use. */
 export function askedBy({ tools, resources, prompts }: Primitives, message: Message): Asked[] {
   const name = text(message.params?.name)
-  const asked = (
-    kind: Asked['kind'],
-    found:
-      | { readonly contract: Needs & { readonly name: string; readonly uri?: string } }
-      | undefined,
-  ) =>
-    found === undefined
-      ? []
-      : [{ kind, name: found.contract.uri ?? found.contract.name, needs: found.contract }]
   switch (message.method) {
     case 'tools/call':
-      return asked(
-        'tool',
-        tools.find(({ contract }) => contract.name === name),
-      )
+      return byName('tool', tools, name)
     case 'prompts/get':
-      return asked(
-        'prompt',
-        prompts.find(({ contract }) => contract.name === name),
-      )
+      return byName('prompt', prompts, name)
     case 'resources/read':
-      return asked('resource', findResource(resources, text(message.params?.uri))?.resource)
+      return byUri(resources, text(message.params?.uri))
     case 'subscriptions/listen':
-      return watchedBy(message).flatMap((uri) =>
-        asked('resource', findResource(resources, uri)?.resource),
-      )
+      return watchedBy(message).flatMap((uri) => byUri(resources, uri))
     default:
       return []
   }
+}
+
+function byName(
+  kind: 'tool' | 'prompt',
+  all: readonly { readonly contract: Needs & { readonly name: string } }[],
+  name: string,
+): Asked[] {
+  const found = all.find(({ contract }) => contract.name === name)
+  return found === undefined ? [] : [{ kind, name, needs: found.contract, orderId: undefined }]
+}
+
+function byUri(resources: Primitives['resources'], uri: string): Asked[] {
+  const found = findResource(resources, uri)
+  if (found === undefined) return []
+  const { contract } = found.resource
+  const { orderId } = found.variables
+  return [{ kind: 'resource', name: contract.uri, needs: contract, orderId }]
 }
 
 /** The tool that a `tools/call` names; undefined for every other message. */
