@@ -151,6 +151,7 @@ function register(server: McpServer, tool: Tool, endpoint: McpEndpoint, call: Mc
   }
   server.registerTool(contract.name, config, async (input, { mcpReq }): Promise<CallToolResult> => {
     const token = mcpReq._meta?.progressToken
+    const stated = mcpReq._meta?.[versionMetaKey]
     const progress = async (done: number, total: number, message: string) => {
       if (token === undefined) return
       const params = { progressToken: token, progress: done, total, message }
@@ -162,7 +163,7 @@ function register(server: McpServer, tool: Tool, endpoint: McpEndpoint, call: Mc
         input,
         token: call.token,
         via: 'mcp',
-        statedVersion: mcpReq._meta?.[versionMetaKey] ?? call.statedVersion,
+        statedVersion: stated === undefined ? call.statedVersion : stated,
         context: {
           signal: mcpReq.signal,
           traceId: traceOf(mcpReq._meta, call.traceId),
