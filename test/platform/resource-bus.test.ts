@@ -1,5 +1,7 @@
 /** Who hears of a change that is one client's alone. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { z } from 'zod'
@@ -93,5 +95,52 @@ describe('changes that are told to watchers', () => {
   it('reach nobody when they make no sense, and do no harm', async () => {
     const heard = await heardBefore('{', 'null', { clientId: 'shop-1' }, { uri: 7 })
     assert.deepEqual(heard, { 'shop-1': [], 'shop-2': [], auditor: [] })
+  })
+
+  it('do not keep a stream whose listener has stopped reading', async () => {
+    const long = `lists://${'x'.repeat(400)}`
+    const token = await issuer.sign({ audience: server.url, clientId: 'deaf', scope: 'lists:read' })
+    const body = JSON.stringify({
+      ...{ jsonrpc: '2.0', id: 1, method: 'subscriptions/listen' },
+      params: {
+        notifications: { resourceSubscriptions: [long] },
+        _meta: {
+          'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+          'io.modelcontextprotocol/clientCapabilities': {},
+        },
+      },
+    })
+    const taken = once(server.http, 'connection')
+    const deaf = connect(Number(new URL(server.url).port), '127.0.0.1')
+    deaf.on('error', () => {})
+    deaf.write(
+      [
+        ...['POST /mcp HTTP/1.1', 'host: localhost', `authorization: Bearer ${token}`],
+        ...['content-type: application/json', 'accept: application/json, text/event-stream'],
+        ...['mcp-protocol-version: 2026-07-28', 'mcp-method: subscriptions/listen'],
+        ...[`content-length: ${body.length}`, '', body],
+      ].join('\r\n'),
+    )
+    const [ours] = (await taken) as [Socket]
+    const [head] = await once(deaf, 'data')
+    deaf.pause()
+    assert.match(String(head), /200 OK/)
+    // More than the buffers between two sockets hold; each is another one to Postgres.
+    await db.query(
+      `select pg_notify('resource_updated', json_build_object('uri', $1::text, 'n', n)::text)
+         from generate_series(1, 40000) n`,
+      [long],
+    )
+    await waitFor(() => ours.writableNeedDrain, { what: 'the buffers to be full' })
+
+    server.doors.endStreams()
+    await tell({ uri: long })
+
+    await waitFor(() => ours.destroyed, { timeoutMs: 5_000, what: 'its end' })
+    deaf.destroy()
+    for (const [clientId, { close }] of [...listeners]) {
+      await close()
+      listeners.delete(clientId)
+    }
   })
 })
