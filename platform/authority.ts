@@ -21,7 +21,7 @@ export function assertScope(token: VerifiedToken, needs: Needs): void {
 }
 
 /** What is answered to a token without `scope`; its challenge names the scope (RFC 6750, 3.1). */
-export const insufficientScope = (scope: string): AppError =>
+const insufficientScope = (scope: string): AppError =>
   denied('insufficient_scope', `This needs scope ${scope}`, {
     next: 'Ask for a token with that scope.',
     http: {

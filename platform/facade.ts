@@ -5,9 +5,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { hasScope } from './authority.ts'
-import { invalid, missing } from './errors.ts'
+import { invalid, missing, named } from './errors.ts'
 import type { Identify } from './identify.ts'
 import type { RunTool } from './run-tool.ts'
+import { answerProblem } from './service.ts'
 import type { Tool } from './tool.ts'
 import { versionHeader } from './tool-version.ts'
 
@@ -23,7 +24,7 @@ export const invokeEnvelope = z.strictObject({
   arguments: z.record(z.string(), z.unknown()).default({}),
 })
 
-/** Mounts the facade. A caller sees and calls the tools of its scopes; others look like none. */
+/** Mounts the facade. A caller sees the tools of its scopes, and is refused the others. */
 export function mountFacade(app: FastifyInstance, options: FacadeOptions): void {
   const tools = options.tools.toSorted((a, b) => (a.contract.name < b.contract.name ? -1 : 1))
   const described = new Map(tools.map((tool) => [tool, describe(tool)]))
@@ -40,16 +41,21 @@ export function mountFacade(app: FastifyInstance, options: FacadeOptions): void 
     name: string,
     input: unknown,
   ) => {
+    const gone = new AbortController()
+    reply.raw.once('close', () => gone.abort())
     const token = await options.identify(request)
     const tool = tools.find(({ contract }) => contract.name === name)
     if (tool === undefined) throw noSuchTool()
-    const gone = new AbortController()
-    reply.raw.once('close', () => gone.abort())
-    const { output, warnings } = await options.runTool({
-      ...{ tool, input, token, via: 'facade', statedVersion: request.headers[versionHeader] },
-      context: { signal: gone.signal, traceId: request.id },
-    })
-    return { result: output, warnings }
+    try {
+      const { output, warnings } = await options.runTool({
+        ...{ tool, input, token, via: 'facade', statedVersion: request.headers[versionHeader] },
+        context: { signal: gone.signal, traceId: request.id },
+      })
+      return { result: output, warnings }
+    } catch (cause) {
+      // The record of the call has logged it.
+      return answerProblem(reply, named(cause), request.id)
+    }
   }
 
   app.post<{ Params: { tool: string } }>('/invoke/:tool', (request, reply) =>

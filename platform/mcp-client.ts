@@ -3,20 +3,17 @@
  * circuit breaker, and errors that come back as the AppError that the server threw. No retries:
  * the workflow step above owns them.
  */
-import {
-  Client,
-  InsufficientScopeError,
-  StreamableHTTPClientTransport,
-} from '@modelcontextprotocol/client'
+import type { Client } from '@modelcontextprotocol/client'
 import type { z } from 'zod'
-import { AppError, denied, fromWire, invalid, isNamed, named, unavailable } from './errors.ts'
+import { AppError, fromWire, invalid, isNamed } from './errors.ts'
+import { connect } from './mcp-connect.ts'
+import { translate } from './mcp-errors.ts'
 import type { Metrics } from './metrics.ts'
 import { CircuitBreaker, deadline } from './resilience.ts'
 import type { ToolContract } from './tool.ts'
 import { versionMetaKey } from './tool-version.ts'
 import { traceparentFor } from './tracing.ts'
 
-const protocolVersion = '2026-07-28'
 const breakerFailuresMax = 10
 const breakerOpenMs = 2_000
 /** The SDK keeps `authorization` for itself, so a call's token travels to our fetch in this one. */
@@ -56,7 +53,8 @@ export function createMcpCaller(options: {
     openMs: breakerOpenMs,
     onChange: metrics.onBreakerChange(server),
   })
-  const client = connect(server, new URL('/mcp', options.baseUrl))
+  const { baseUrl } = options
+  const client = connect({ server, baseUrl, capabilities: { tools: {} }, fetch: fetchWithToken })
 
   return {
     call: (contract, input, callOptions) =>
@@ -77,26 +75,6 @@ export function createMcpCaller(options: {
       }),
     close: async () => (await client).close(),
   }
-}
-
-async function connect(server: string, url: URL): Promise<Client> {
-  const client = new Client(
-    { name: `baton-${server}-client`, version: '1' },
-    { versionNegotiation: { mode: { pin: protocolVersion } } },
-  )
-  await client.connect(new StreamableHTTPClientTransport(url, { fetch: fetchWithToken }), {
-    prior: {
-      kind: 'modern',
-      discover: {
-        supportedVersions: [protocolVersion],
-        capabilities: { tools: {} },
-        serverInfo: { name: server, version: '1' },
-        ttlMs: 0,
-        cacheScope: 'private',
-      },
-    },
-  })
-  return client
 }
 
 /** Each call carries a token of its own: the transport's own token is one per connection. */
@@ -142,21 +120,4 @@ function toolError(result: { _meta?: object | undefined; content?: unknown }): A
   if (isNamed(error)) return fromWire(error)
   const [first] = result.content as { text?: string }[]
   return invalid('invalid_arguments', first?.text ?? 'The server refused the arguments')
-}
-
-function translate(server: string, cause: unknown): AppError {
-  if (isNamed(cause)) return named(cause)
-  const { status, name, code } = cause as { status?: number; name?: string; code?: unknown }
-  if (status === 401 || status === 403 || cause instanceof InsufficientScopeError) {
-    return denied('call_refused', `${server} refused our access token`, { cause })
-  }
-  if (status !== undefined && status >= 400 && status < 500 && status !== 429) {
-    return invalid('call_malformed', `${server} refused our request as malformed`, { cause })
-  }
-  const timedOut = name === 'TimeoutError' || code === 'REQUEST_TIMEOUT'
-  return unavailable(
-    timedOut ? 'deadline_exceeded' : 'dependency_unavailable',
-    timedOut ? `${server} did not answer in time` : `${server} cannot be reached`,
-    { next: 'Try again in a few seconds.', details: { dependency: server }, cause },
-  )
 }

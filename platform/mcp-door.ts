@@ -10,17 +10,23 @@ import {
 } from '@modelcontextprotocol/server'
 import type { FastifyRequest } from 'fastify'
 import type { VerifiedToken } from './access-tokens.ts'
-import { assertBound, hasScope, insufficientScope, type Needs } from './authority.ts'
+import { assertBound, assertScope } from './authority.ts'
 import { databaseFault } from './db.ts'
-import { type AppError, missing, named, policy, toWire } from './errors.ts'
+import { type AppError, invalid, missing, named, policy, toWire } from './errors.ts'
 import type { Identify } from './identify.ts'
+import {
+  type Asked,
+  askedBy,
+  type Message,
+  toolNamedBy,
+  watchedBy,
+  watchedMax,
+} from './mcp-message.ts'
 import type { Primitives } from './mcp-server.ts'
 import type { Metrics } from './metrics.ts'
-import { findResource } from './resource.ts'
+import { findResource, uriOf } from './resource.ts'
 import type { CallContext } from './tool.ts'
-import { traceIdFrom } from './tracing.ts'
-
-const watchedMax = 100
+import type { CallRecord } from './tool-calls.ts'
 
 export interface McpCall {
   readonly token: VerifiedToken
@@ -34,94 +40,90 @@ export interface McpCall {
 export interface McpDoorOptions {
   readonly primitives: Primitives
   readonly identify: Identify
+  readonly record: (call: CallRecord) => void
   readonly metrics: Metrics
   readonly metadataUrl: string
   readonly versionHeader: string
 }
 
-interface Message {
-  readonly method?: unknown
-  readonly params?: {
-    readonly name?: unknown
-    readonly uri?: unknown
-    readonly notifications?: { readonly resourceSubscriptions?: unknown }
-  }
-}
-
 /** What `mountMcpHandler` asks for every request. */
 export function createMcpDoor(options: McpDoorOptions) {
-  const { metrics, metadataUrl } = options
-  return async (request: FastifyRequest): Promise<AuthInfo | Response> => {
+  const { primitives, metrics, metadataUrl } = options
+  return async (request: FastifyRequest, signal: AbortSignal): Promise<AuthInfo | Response> => {
     const message = (request.body ?? {}) as Message
-    const needs = needsOf(options.primitives, message)
+    const asked = askedBy(primitives, message)
+    let token: VerifiedToken | undefined
     try {
-      const token = await options.identify(request)
-      const lacking = needs.find((need) => !hasScope(token, need))
-      if (lacking !== undefined) throw insufficientScope(lacking.scope)
-      await assertMayWatch(options.primitives, message, token, request)
+      token = await options.identify(request)
+      for (const { kind, needs, orderId } of asked) {
+        assertScope(token, needs)
+        if (kind === 'resource') assertBound(token, needs, orderId)
+      }
+      const { clientId, scopes } = token
+      await assertMayWatch(primitives, message, {
+        ...{ clientId, scopes, signal, traceId: request.id },
+      })
       return authInfoOf(token, message, request, options.versionHeader)
     } catch (cause) {
       const error = named(databaseFault(cause))
+      if (token !== undefined) tellRefusal(options, asked, token, error, request.id)
       if (error.code === 'insufficient_scope' || error.code === 'order_not_bound') {
         metrics.authRefusals.inc({ reason: error.code })
       }
-      return refusal(error, [...new Set(needs.map(({ scope }) => scope))], metadataUrl)
+      return refusal(error, [...new Set(asked.map(({ needs }) => needs.scope))], metadataUrl)
     }
   }
 }
 
-const text = (value: unknown): string => (typeof value === 'string' ? value : '')
-
-/** What a message needs of its caller; nothing for lists, which show what the caller may use. */
-function needsOf({ tools, resources, prompts }: Primitives, message: Message): Needs[] {
-  const name = text(message.params?.name)
-  const needs = (found: { readonly contract: Needs } | undefined) =>
-    found === undefined ? [] : [found.contract]
-  switch (message.method) {
-    case 'tools/call':
-      return needs(tools.find((tool) => tool.contract.name === name))
-    case 'prompts/get':
-      return needs(prompts.find((prompt) => prompt.contract.name === name))
-    case 'resources/read':
-      return needs(findResource(resources, text(message.params?.uri))?.resource)
-    case 'subscriptions/listen':
-      return watchedOf(message).flatMap((uri) => needs(findResource(resources, uri)?.resource))
-    default:
-      return []
-  }
-}
-
-function watchedOf(message: Message): string[] {
-  if (message.method !== 'subscriptions/listen') return []
-  const uris = message.params?.notifications?.resourceSubscriptions
-  return Array.isArray(uris) ? uris.map(text) : []
+/** A refusal behind a valid token is a call too; its arguments were not looked at. */
+function tellRefusal(
+  { record }: McpDoorOptions,
+  asked: readonly Asked[],
+  { clientId, orderId: bound }: VerifiedToken,
+  { kind: outcome, code }: AppError,
+  traceId: string,
+): void {
+  const [first] = asked
+  if (first === undefined) return
+  const { kind, name, orderId = bound } = first
+  record({
+    ...{ kind, name, via: 'mcp', clientId, orderId, arguments: '[unread]' },
+    ...{ outcome, code, durationMs: 0, traceId },
+  })
 }
 
 /** Whoever watches a resource learns when it changes: as much as reading it, so reading decides. */
 async function assertMayWatch(
   { resources }: Primitives,
   message: Message,
-  token: VerifiedToken,
-  request: FastifyRequest,
+  context: CallContext,
 ): Promise<void> {
-  const uris = watchedOf(message)
-  if (uris.length > watchedMax) throw noSuchResource(`more than ${watchedMax} at once`)
+  const uris = watchedBy(message)
+  if (uris.length > watchedMax) throw tooManyWatched()
   for (const uri of uris) {
     const found = findResource(resources, uri)
-    if (found === undefined) throw noSuchResource('no such resource')
-    assertBound(token, found.resource.contract, found.variables.orderId)
-    await found.resource.read(found.variables, contextOf(token, request))
+    if (found === undefined) throw noSuchResource()
+    const { contract, read } = found.resource
+    // Changes are told under one spelling; whoever listens for another would wait for ever.
+    const spelled = uriOf(contract, found.variables)
+    if (spelled !== uri) throw otherSpelling(spelled)
+    await read(found.variables, context)
   }
 }
 
-function contextOf(token: VerifiedToken, request: FastifyRequest): CallContext {
-  const { clientId, scopes } = token
-  return { clientId, scopes, traceId: request.id, signal: new AbortController().signal }
-}
+const tooManyWatched = () =>
+  invalid('too_many_watched', `One stream watches at most ${watchedMax} resources`, {
+    next: 'Open more streams.',
+  })
 
-const noSuchResource = (why: string) =>
-  missing('no_such_resource', `This cannot be watched: ${why}`, {
+const noSuchResource = () =>
+  missing('no_such_resource', 'This cannot be watched: no such resource', {
     next: 'Use a URI of resources/list or of a template.',
+  })
+
+const otherSpelling = (uri: string) =>
+  invalid('uri_not_canonical', 'Changes of this resource are told under another spelling', {
+    next: `Watch ${uri}`,
   })
 
 function authInfoOf(
@@ -133,9 +135,9 @@ function authInfoOf(
   const stated = request.headers[versionHeader]
   const call: McpCall = {
     token,
-    tool: message.method === 'tools/call' ? text(message.params?.name) : undefined,
+    tool: toolNamedBy(message),
     statedVersion: typeof stated === 'string' ? stated : undefined,
-    traceId: traceIdFrom(request.headers.traceparent),
+    traceId: request.id,
   }
   const { clientId, scopes, expiresAt } = token
   return { token: '', clientId, scopes: [...scopes], expiresAt, extra: { call, token } }

@@ -18,8 +18,8 @@ import { servedToken } from './resource-bus.ts'
 export interface McpMount {
   /** Own base URL; requests may name its host, or loopback. */
   readonly resourceUrl: string
-  /** Lets a request in, or answers it. */
-  readonly authorize: (request: FastifyRequest) => Promise<AuthInfo | Response>
+  /** Lets a request in, or answers it; `signal` aborts when whoever asked is gone. */
+  readonly authorize: (request: FastifyRequest, signal: AbortSignal) => Promise<AuthInfo | Response>
   /** Called once for every request. */
   readonly createServer: McpServerFactory
   readonly bus?: ServerEventBus
@@ -38,6 +38,10 @@ export interface MountedMcp {
 const loopbackHosts = ['localhost', '127.0.0.1', '[::1]']
 /** A listener comes back with a fresh token; one stream lives no longer than the token, or this. */
 const streamMsMax = 30 * 60_000
+/** Less than a stream's end needs to reach a listener that has come with an old token. */
+const streamMsMin = 1_000
+/** For a listener that does not read: then it is cut off. */
+const endMs = 1_000
 const subscriptionsMax = 1_024
 
 /** Mounts `/mcp`. Host and Origin are checked here only: probes reach other routes by address. */
@@ -58,7 +62,9 @@ export function mountMcpHandler(app: FastifyInstance, mount: McpMount): MountedM
     if (!hostAllowed(request.raw, reply.raw) || !originAllowed(request.raw, reply.raw)) return
     // Not a part of either protocol era, and a way around checks that look at one call.
     if (Array.isArray(request.body)) return sendResponse(reply, noBatches())
-    const auth = await mount.authorize(request)
+    const gone = new AbortController()
+    reply.raw.once('close', () => gone.abort())
+    const auth = await mount.authorize(request, gone.signal)
     if (auth instanceof Response) return sendResponse(reply, auth)
     if (isListen(request.body) && !streams.take(reply.raw, auth)) {
       return sendResponse(reply, new Response(null, { status: 503 }))
@@ -84,8 +90,10 @@ class Streams {
   take(raw: ServerResponse, { expiresAt = 0 }: AuthInfo): boolean {
     if (this.#ending) return false
     const leftMs = Math.min(streamMsMax, expiresAt * 1_000 - Date.now())
-    const timer = setTimeout(() => raw.end(), Math.max(0, leftMs))
+    const timer = setTimeout(() => endStream(raw), Math.max(streamMsMin, leftMs))
     this.#open.add(raw)
+    // An event may still be written to a stream that is ending; nobody hears of it, and no harm.
+    raw.on('error', () => {})
     raw.once('close', () => {
       clearTimeout(timer)
       this.#open.delete(raw)
@@ -99,8 +107,16 @@ class Streams {
   }
 
   drop(): void {
-    for (const raw of this.#open) raw.end()
+    for (const raw of this.#open) endStream(raw)
   }
+}
+
+/** Ends it in order where that is possible: the one who reads sees an end, not a broken pipe. */
+function endStream(raw: ServerResponse): void {
+  if (!raw.headersSent) return void raw.destroy()
+  raw.end()
+  const timer = setTimeout(() => raw.destroy(), endMs)
+  raw.once('close', () => clearTimeout(timer))
 }
 
 const isListen = (body: unknown): boolean =>

@@ -6,6 +6,7 @@ import { databaseFault } from './db.ts'
 import { invalid, missing, named } from './errors.ts'
 import { protocolError, type RegisterDeps, teller } from './mcp-resources.ts'
 import type { Prompt, PromptContract, PromptText } from './prompt.ts'
+import { traceOf } from './tracing.ts'
 
 /** Shows `prompts`, in their order, to one caller. */
 export function registerPrompts(
@@ -24,8 +25,9 @@ export function registerPrompts(
     if (prompt === undefined) throw protocolError(noSuchPrompt())
     const { contract } = prompt
     const orderId = params.arguments?.orderId
+    const traced = { ...deps, traceId: traceOf(mcpReq._meta, deps.traceId) }
     const told = teller(
-      deps,
+      traced,
       'prompt',
       contract.name,
       uuid.test(orderId ?? '') ? orderId : undefined,
@@ -34,7 +36,7 @@ export function registerPrompts(
       const input = readInput(contract, params.arguments)
       assertBound(deps.token, contract, input.orderId)
       const { clientId, scopes } = deps.token
-      const context = { signal: mcpReq.signal, traceId: deps.traceId, clientId, scopes }
+      const context = { signal: mcpReq.signal, traceId: traced.traceId, clientId, scopes }
       const written = await prompt.write(input, context)
       told('ok')
       return { description: contract.description, messages: messagesOf(written) }

@@ -1,5 +1,6 @@
 /** Resources over MCP: lists in pages, templates, reads. */
 import { ProtocolError, ProtocolErrorCode, type Server } from '@modelcontextprotocol/server'
+import { z } from 'zod'
 import type { VerifiedToken } from './access-tokens.ts'
 import { assertBound } from './authority.ts'
 import { databaseFault } from './db.ts'
@@ -7,6 +8,7 @@ import { type AppError, invalid, missing, named, toWire } from './errors.ts'
 import { findResource, isTemplate, type Resource, type ResourcePage } from './resource.ts'
 import type { CallContext } from './tool.ts'
 import type { CallRecord } from './tool-calls.ts'
+import { traceOf } from './tracing.ts'
 
 export interface RegisterDeps {
   readonly token: VerifiedToken
@@ -22,9 +24,9 @@ export function registerResources(
   resources: readonly Resource[],
   deps: RegisterDeps,
 ): void {
-  const contextOf = (signal: AbortSignal): CallContext => {
+  const contextOf = (signal: AbortSignal, traceId = deps.traceId): CallContext => {
     const { clientId, scopes } = deps.token
-    return { signal, traceId: deps.traceId, clientId, scopes }
+    return { signal, traceId, clientId, scopes }
   }
   server.setRequestHandler('resources/templates/list', () => ({
     resourceTemplates: resources
@@ -44,10 +46,11 @@ export function registerResources(
     const found = findResource(resources, uri)
     if (found === undefined) throw protocolError(noSuchResource(), uri)
     const { contract, read } = found.resource
-    const told = teller(deps, 'resource', contract.uri, found.variables.orderId)
+    const traced = { ...deps, traceId: traceOf(mcpReq._meta, deps.traceId) }
+    const told = teller(traced, 'resource', contract.uri, found.variables.orderId)
     try {
       assertBound(deps.token, contract, found.variables.orderId)
-      const value = await read(found.variables, contextOf(mcpReq.signal))
+      const value = await read(found.variables, contextOf(mcpReq.signal, traced.traceId))
       told('ok')
       const contents = [{ uri, mimeType, text: JSON.stringify(value) }]
       return { contents, ttlMs: contract.ttlMs, cacheScope: 'private' as const }
@@ -84,11 +87,11 @@ const noSuchResource = () =>
 
 /** A refusal on the wire: for JSON-RPC both eras know, with our code and what to do next. */
 export function protocolError(error: AppError, uri?: string): ProtocolError {
-  const { code, message, next } = toWire(error)
-  const data = { code, next, ...(uri === undefined ? {} : { uri }) }
+  const { message, ...told } = toWire(error)
+  const data = { ...told, ...(uri === undefined ? {} : { uri }) }
   const isTheirs = error.kind !== 'internal' && error.kind !== 'unavailable'
   const number = isTheirs ? ProtocolErrorCode.InvalidParams : ProtocolErrorCode.InternalError
-  return new ProtocolError(number, `${code}: ${message}`, data)
+  return new ProtocolError(number, `${told.code}: ${message}`, data)
 }
 
 /** Fixed resources first, then what can be listed, resource by resource: one page of one of them. */
@@ -98,41 +101,47 @@ async function listPage(
   context: CallContext,
 ) {
   const listed = resources.filter(({ list }) => list !== undefined)
-  const position = cursor === undefined ? { index: 0, inner: undefined } : readCursor(cursor)
+  const { index, inner } = cursor === undefined ? { index: 0 } : readCursor(cursor, listed)
   const fixed =
     cursor === undefined ? resources.filter(({ contract }) => !isTemplate(contract)) : []
   const first = fixed.map(({ contract: { uri, name, description } }) => ({
     ...{ uri, name, description, mimeType },
   }))
-  const resource = listed[position.index]
+  const resource = listed[index]
   if (resource?.list === undefined) return { resources: first }
-  const page = await resource.list(position.inner, context)
-  const next = cursorAfter(position.index, page, listed.length)
+  const page = await resource.list(inner, context)
+  const next = cursorAfter(listed, index, page)
   const entries = page.entries.map((entry) => ({ ...entry, mimeType }))
   return { resources: [...first, ...entries], ...(next === undefined ? {} : { nextCursor: next }) }
 }
 
-function cursorAfter(index: number, { next }: ResourcePage, count: number): string | undefined {
-  if (next !== undefined) return writeCursor([index, next])
-  return index + 1 < count ? writeCursor([index + 1]) : undefined
+function cursorAfter(listed: readonly Resource[], index: number, { next }: ResourcePage) {
+  const name = listed[next === undefined ? index + 1 : index]?.contract.name
+  if (name === undefined) return undefined
+  return Buffer.from(JSON.stringify([name, next])).toString('base64url')
 }
-
-const writeCursor = (position: readonly [number, string?]) =>
-  Buffer.from(JSON.stringify(position)).toString('base64url')
 
 const cursorCharactersMax = 500
+/** The resource whose page comes next, and where in it: its own cursor. */
+const position = z.tuple([z.string(), z.string().nullable()])
 
-function readCursor(cursor: string): { index: number; inner: string | undefined } {
+function readCursor(cursor: string, listed: readonly Resource[]) {
+  if (cursor.length > cursorCharactersMax) throw badCursor()
+  const [name, inner] = parsedCursor(cursor)
+  const index = listed.findIndex(({ contract }) => contract.name === name)
+  if (index === -1) throw badCursor()
+  return { index, inner: inner ?? undefined }
+}
+
+function parsedCursor(cursor: string): z.infer<typeof position> {
   try {
-    if (cursor.length > cursorCharactersMax) throw new RangeError('too long')
-    const [index, inner] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown[]
-    if (typeof index === 'number' && (inner === undefined || typeof inner === 'string')) {
-      return { index, inner }
-    }
+    return position.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
   } catch {
-    // falls through: whatever it is, it is not ours
+    throw badCursor()
   }
-  throw invalid('bad_cursor', 'The cursor is not one of ours', {
+}
+
+const badCursor = () =>
+  invalid('bad_cursor', 'The cursor is not one of ours', {
     next: 'Start again without a cursor.',
   })
-}

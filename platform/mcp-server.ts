@@ -6,6 +6,7 @@ import {
   type AuthInfo,
   type CallToolResult,
   getOAuthProtectedResourceMetadataUrl,
+  type McpRequestContext,
   McpServer,
   type ServerEventBus,
   type StandardSchemaWithJSON,
@@ -27,7 +28,7 @@ import type { RunTool } from './run-tool.ts'
 import type { Tool } from './tool.ts'
 import type { CallRecord } from './tool-calls.ts'
 import { versionHeader, versionMetaKey } from './tool-version.ts'
-import { traceIdFrom } from './tracing.ts'
+import { traceOf } from './tracing.ts'
 
 /** Everything that a process offers; the doors (MCP, facade) show and run the same. */
 export interface Primitives {
@@ -57,11 +58,13 @@ const listTtlMs = 60_000
 /** Mounts `/mcp` and the RFC 9728 metadata. */
 export function mountMcp(app: FastifyInstance, endpoint: McpEndpoint): MountedMcp {
   const metadataUrl = metadataUrlOf(endpoint.resourceUrl)
-  const { primitives, identify, metrics, resourceUrl, bus, log } = endpoint
+  const { primitives, identify, record, metrics, resourceUrl, bus, log } = endpoint
   const mounted = mountMcpHandler(app, {
     resourceUrl,
-    authorize: createMcpDoor({ primitives, identify, metrics, metadataUrl, versionHeader }),
-    createServer: ({ authInfo }) => createServer(endpoint, callOf(authInfo)),
+    authorize: createMcpDoor({
+      ...{ primitives, identify, record, metrics, metadataUrl, versionHeader },
+    }),
+    createServer: ({ authInfo, era }) => createServer(endpoint, callOf(authInfo), era),
     ...(bus === undefined ? {} : { bus }),
     log,
   })
@@ -87,8 +90,14 @@ export const metadataUrlOf = (resourceUrl: string): string =>
 const byName = (a: { contract: { name: string } }, b: { contract: { name: string } }) =>
   a.contract.name < b.contract.name ? -1 : 1
 
-function createServer(endpoint: McpEndpoint, call: McpCall): McpServer {
+function createServer(
+  endpoint: McpEndpoint,
+  call: McpCall,
+  era: McpRequestContext['era'],
+): McpServer {
   const { tools, resources, prompts } = endpoint.primitives
+  // The older era subscribes in a session, and there are none.
+  const canWatch = endpoint.bus !== undefined && era === 'modern'
   const server = new McpServer(
     { name: endpoint.name, version: endpoint.version },
     {
@@ -96,7 +105,7 @@ function createServer(endpoint: McpEndpoint, call: McpCall): McpServer {
         tools: { listChanged: false },
         ...(resources.length === 0
           ? {}
-          : { resources: { subscribe: endpoint.bus !== undefined, listChanged: false } }),
+          : { resources: { subscribe: canWatch, listChanged: false } }),
         ...(prompts.length === 0 ? {} : { prompts: { listChanged: false } }),
       },
       cacheHints: {
@@ -142,6 +151,7 @@ function register(server: McpServer, tool: Tool, endpoint: McpEndpoint, call: Mc
   }
   server.registerTool(contract.name, config, async (input, { mcpReq }): Promise<CallToolResult> => {
     const token = mcpReq._meta?.progressToken
+    const stated = mcpReq._meta?.[versionMetaKey]
     const progress = async (done: number, total: number, message: string) => {
       if (token === undefined) return
       const params = { progressToken: token, progress: done, total, message }
@@ -153,10 +163,10 @@ function register(server: McpServer, tool: Tool, endpoint: McpEndpoint, call: Mc
         input,
         token: call.token,
         via: 'mcp',
-        statedVersion: mcpReq._meta?.[versionMetaKey] ?? call.statedVersion,
+        statedVersion: stated === undefined ? call.statedVersion : stated,
         context: {
           signal: mcpReq.signal,
-          traceId: traceIdFrom(mcpReq._meta?.traceparent),
+          traceId: traceOf(mcpReq._meta, call.traceId),
           ...(token === undefined ? {} : { progress }),
         },
       })

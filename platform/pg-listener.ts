@@ -8,6 +8,8 @@ import type { Log } from './log.ts'
 
 const reconnectMs = 500
 const connectTimeoutMs = 5_000
+/** Nothing is ever asked on it, so a server that is gone without a word shows by TCP alone. */
+const keepAliveMs = 10_000
 
 export class PgListener {
   readonly #options: PgListenerOptions
@@ -33,6 +35,7 @@ export class PgListener {
       connectionString: databaseUrl,
       connectionTimeoutMillis: connectTimeoutMs,
       keepAlive: true,
+      keepAliveInitialDelayMillis: keepAliveMs,
     })
     client.on('notification', ({ payload = '' }) => onNotification(payload))
     // One lost connection is told of twice; an error that nobody hears would end the process.

@@ -124,8 +124,13 @@ export function createHttpProcess(options: {
 /** Answers with a problem document; what nobody named is logged and hidden. */
 function sendProblem(reply: FastifyReply, cause: unknown, traceId: string, log: Log): FastifyReply {
   const error = translate(cause)
-  const status = error.http?.status ?? policy[error.kind].status
   log[policy[error.kind].level]({ err: cause, code: error.code, traceId }, 'request failed')
+  return answerProblem(reply, error, traceId)
+}
+
+/** The same for an error that is logged elsewhere. */
+export function answerProblem(reply: FastifyReply, error: AppError, traceId: string): FastifyReply {
+  const status = error.http?.status ?? policy[error.kind].status
   return reply
     .code(status)
     .headers(error.http?.headers ?? {})

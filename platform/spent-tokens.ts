@@ -6,6 +6,7 @@ import { denied } from './errors.ts'
 /** After its expiry plus the clock skew that verifiers allow a token is refused anyway. */
 const keptSeconds = 60
 const deletedMax = 10_000
+const batchesMax = 100
 
 /** @throws denied `token_replayed`. */
 export type Spend = (token: VerifiedToken) => Promise<void>
@@ -28,15 +29,27 @@ export const spendIn =
 
 /** Deletes what is of no use any more: spent tokens, and calls that are older than `callDays`. */
 export async function forgetOldCalls(pool: Pool, callDays: number): Promise<void> {
-  await pool.query(
-    `delete from spent_token
-      where jti in (select jti from spent_token where expires_at < now() limit $1)`,
-    [deletedMax],
+  await deleteAll(() =>
+    pool.query(
+      `delete from spent_token
+        where jti in (select jti from spent_token where expires_at < now() limit $1)`,
+      [deletedMax],
+    ),
   )
-  await pool.query(
-    `delete from tool_call
-      where id in (select id from tool_call
-                    where called_at < now() - make_interval(days => $1::int) limit $2)`,
-    [callDays, deletedMax],
+  await deleteAll(() =>
+    pool.query(
+      `delete from tool_call
+        where id in (select id from tool_call
+                      where called_at < now() - make_interval(days => $1::int) limit $2)`,
+      [callDays, deletedMax],
+    ),
   )
+}
+
+/** Batch by batch, so that no statement holds many rows for long. */
+async function deleteAll(deleteBatch: () => Promise<{ rowCount: number | null }>): Promise<void> {
+  for (let batch = 0; batch < batchesMax; batch++) {
+    const { rowCount } = await deleteBatch()
+    if (rowCount !== deletedMax) return
+  }
 }

@@ -3,15 +3,15 @@
  * never waits for it. A process that dies takes the rows of its last moment along; the lines are out.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Pool } from './db.ts'
-import type { ErrorKind } from './errors.ts'
-import { policy } from './errors.ts'
+import { databaseFault, isDatabaseError, type Pool } from './db.ts'
+import { type ErrorKind, policy } from './errors.ts'
 import type { Log } from './log.ts'
 
 const flushMs = 500
 const batchMax = 500
 /** Rows that wait while the database is away; beyond that the oldest are only log lines. */
 const waitingMax = 10_000
+const uuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i
 
 export interface CallRecord {
   readonly kind: 'tool' | 'resource' | 'prompt'
@@ -48,13 +48,17 @@ export class ToolCallLog {
   async stop(): Promise<void> {
     this.#stopping.abort()
     await this.#writing
+    await this.#flush()
   }
 
-  /** `cause` is logged, never stored. */
+  /** `cause` is logged where somebody must look into it, and never stored: it may hold anything. */
   record(call: CallRecord, cause?: unknown): void {
-    const level = call.outcome === 'ok' ? 'info' : policy[call.outcome].level
-    this.#log[level](cause === undefined ? call : { ...call, err: cause }, 'call')
-    this.#waiting.push({ ...call, calledAt: new Date().toISOString() })
+    const { outcome, orderId = '' } = call
+    const level = outcome === 'ok' ? 'info' : policy[outcome].level
+    const ours = outcome === 'internal' || outcome === 'unavailable'
+    this.#log[level](ours ? { ...call, err: cause } : call, 'call')
+    const row = { ...call, orderId: uuid.test(orderId) ? orderId : undefined }
+    this.#waiting.push({ ...row, calledAt: new Date().toISOString() })
     if (this.#waiting.length <= waitingMax) return
     this.#waiting.shift()
     this.#dropped += 1
@@ -72,7 +76,7 @@ export class ToolCallLog {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.slice(0, batchMax)
       try {
-        await insertCalls(this.#pool, batch)
+        await this.#insert(batch)
       } catch (error) {
         this.#log.warn({ err: error, waiting: this.#waiting.length }, 'call rows not written')
         return
@@ -81,6 +85,20 @@ export class ToolCallLog {
       const written = new Set(batch)
       while (this.#waiting[0] !== undefined && written.has(this.#waiting[0])) this.#waiting.shift()
       this.#tellDropped()
+    }
+  }
+
+  /** One row that Postgres will never take must not keep back all others. */
+  async #insert(batch: readonly object[]): Promise<void> {
+    try {
+      await insertCalls(this.#pool, batch)
+    } catch (error) {
+      if (!isDatabaseError(error) || databaseFault(error) !== error) throw error
+      if (batch.length === 1) {
+        this.#dropped += 1
+        return
+      }
+      for (const row of batch) await this.#insert([row])
     }
   }
 

@@ -21,9 +21,9 @@ export interface Warning {
  */
 export function checkVersion(contract: ToolContract, stated: unknown): Warning[] {
   if (stated === undefined) return []
-  const version = Number(stated)
+  const version = typeof stated === 'string' && /^\d{1,9}$/.test(stated) ? Number(stated) : stated
   const { name, version: present, oldestVersion: oldest = present } = contract
-  if (!Number.isInteger(version) || version < 1) {
+  if (typeof version !== 'number' || !Number.isSafeInteger(version) || version < 1) {
     throw invalid('invalid_tool_version', 'A tool version is a whole number from 1', {
       next: `State ${present}, or nothing.`,
     })

@@ -12,6 +12,14 @@ export function traceIdFrom(header: unknown): string {
   return traceId
 }
 
+/** The trace of one MCP message: its own `_meta.traceparent`, else that of the request around it. */
+export function traceOf(
+  meta: Readonly<Record<string, unknown>> | undefined,
+  outer: string,
+): string {
+  return meta?.traceparent === undefined ? outer : traceIdFrom(meta.traceparent)
+}
+
 /** A new random trace id: 32 hex digits. */
 export function newTraceId(): string {
   return randomBytes(16).toString('hex')

@@ -38,7 +38,11 @@ export const offer = z.object({
 })
 
 /** One service at the most it may cost, in US cents. */
-export const pinnedOffer = offer.pick({ carrier: true, service: true, priceCents: true })
+export const pinnedOffer = z.object({
+  carrier: z.string().max(100),
+  service: z.string().max(100),
+  priceCents: z.int().min(0).max(100_000_000),
+})
 
 export const proposeShipment = defineTool({
   name: 'propose_shipment',
@@ -56,7 +60,7 @@ export const proposeShipment = defineTool({
     round,
     lines: z.array(pricedLine).min(1).max(100),
     shipTo: address,
-    shipBy: z.string().nullable(),
+    shipBy: z.iso.date().nullable(),
     serviceLevel,
     /** What a person approved: exactly this service at no more than this price, no agent is asked. */
     pinned: pinnedOffer.optional(),
@@ -94,7 +98,7 @@ export const quoteShipment = defineTool({
     orderId,
     lines: z.array(pricedLine).min(1).max(100),
     shipTo: address,
-    shipBy: z.string().nullable(),
+    shipBy: z.iso.date().nullable(),
     serviceLevel,
   }),
   output: z.object({

@@ -34,7 +34,7 @@ const printable = (max: number) =>
     .regex(noControls, 'no control characters')
     .refine(wellFormed, 'no broken Unicode')
 
-export const orderId = z.uuid().describe('The order, as given by the orchestrator')
+export const orderId = z.uuid().toLowerCase().describe('The order, as given by the orchestrator')
 export const round = z.int().min(1).max(1_000).describe('1, and one more after each approval')
 export const sku = z
   .string()
@@ -76,16 +76,16 @@ export const finding = z.object({
 })
 export type Finding = z.infer<typeof finding>
 
-/** A line with what the catalogue says of it. Money in integer US cents. */
+/** A line with what the catalogue says of it, within its limits. Money in integer US cents. */
 export const pricedLine = z.object({
-  sku: z.string(),
-  name: z.string(),
-  quantity: z.int(),
-  unitPriceCents: z.int(),
-  lineTotalCents: z.int(),
-  weightGrams: z.int(),
-  hsCode: z.string(),
-  originCountry: z.string(),
+  sku: z.string().max(64),
+  name: z.string().max(200),
+  quantity: z.int().max(100_000),
+  unitPriceCents: z.int().max(100_000_000),
+  lineTotalCents: z.int().max(10_000_000_000_000),
+  weightGrams: z.int().max(2_147_483_647),
+  hsCode: z.string().max(20),
+  originCountry: z.string().max(2),
 })
 
 export const openedOrder = z.object({

@@ -7,14 +7,13 @@ import {
   discoverOAuthProtectedResourceMetadata,
   extractWWWAuthenticateParams,
 } from '@modelcontextprotocol/client'
-import { Client } from '@modelcontextprotocol/sdk/client/index.js'
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { z } from 'zod'
 import { rejected } from '../../platform/errors.ts'
 import { createMcpCaller, type McpCaller } from '../../platform/mcp-client.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { defineTool, implement, readsOnly, writesOnce } from '../../platform/tool.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { oldClient } from '../support/old-client.ts'
 import { type TestIssuer, testIssuer } from '../support/test-issuer.ts'
 import { type TestServer, testServer } from '../support/test-server.ts'
 
@@ -75,21 +74,15 @@ describe('an MCP endpoint', () => {
 
   const options = { timeoutMs: 5_000, traceId: 'a'.repeat(32) }
 
-  /** The independent client of the 2025 protocol era. */
-  const oldClient = async (scope: string) => {
-    const token = await issuer.sign({ audience: url, clientId: 'old', scope })
-    const client = new Client({ name: 'old', version: '1' })
-    const requestInit = { headers: { authorization: `Bearer ${token}` } }
-    await client.connect(new StreamableHTTPClientTransport(new URL('/mcp', url), { requestInit }))
-    return client
-  }
+  const old = async (scope: string) =>
+    oldClient(url, await issuer.sign({ audience: url, clientId: 'old', scope }))
 
   it('serves our own client of the 2026 protocol', async () => {
     assert.deepEqual(await caller.call(echo, { word: 'hello' }, options), { word: 'hello' })
   })
 
   it('serves an old client: list, version, call', async () => {
-    const client = await oldClient('words:read words:write')
+    const client = await old('words:read words:write')
 
     const { tools } = await client.listTools()
     const result = await client.callTool({ name: 'echo', arguments: { word: 'hello' } })
@@ -106,7 +99,7 @@ describe('an MCP endpoint', () => {
   })
 
   it('shows a caller only the tools of its scopes', async () => {
-    const client = await oldClient('words:read')
+    const client = await old('words:read')
     const { tools } = await client.listTools()
     await client.close()
     assert.deepEqual(

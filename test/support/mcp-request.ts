@@ -1,34 +1,57 @@
-/** A tool call as it is on the wire, for tests that look at the HTTP status and headers. */
+/** MCP requests as they are on the wire, for tests that look at HTTP statuses, headers and bodies. */
 
-/** Posts one `tools/call` of the 2026-07-28 protocol to `<baseUrl>/mcp`; without a token if none. */
-export function postToolCall(
+export interface McpPost {
+  readonly method: string
+  readonly params?: Readonly<Record<string, unknown>>
+  readonly token?: string | undefined
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** Posts one message of the 2026-07-28 protocol to `<baseUrl>/mcp`. */
+export function postMcp(
   baseUrl: string,
-  name: string,
-  input: object,
-  accessToken?: string,
+  { method, params = {}, token, headers = {} }: McpPost,
 ): Promise<Response> {
+  const name = params.name ?? params.uri
   return fetch(new URL('/mcp', baseUrl), {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
       accept: 'application/json, text/event-stream',
       'mcp-protocol-version': '2026-07-28',
-      'mcp-method': 'tools/call',
-      'mcp-name': name,
-      ...(accessToken === undefined ? {} : { authorization: `Bearer ${accessToken}` }),
+      'mcp-method': method,
+      ...(name === undefined ? {} : { 'mcp-name': String(name) }),
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...headers,
     },
     body: JSON.stringify({
       jsonrpc: '2.0',
       id: 1,
-      method: 'tools/call',
+      method,
       params: {
-        name,
-        arguments: input,
+        ...params,
         _meta: {
           'io.modelcontextprotocol/protocolVersion': '2026-07-28',
           'io.modelcontextprotocol/clientCapabilities': {},
+          ...(params._meta as object | undefined),
         },
       },
     }),
   })
+}
+
+/** Posts one `tools/call`; without a token if none. */
+export const postToolCall = (
+  baseUrl: string,
+  name: string,
+  input: object,
+  token?: string,
+): Promise<Response> =>
+  postMcp(baseUrl, { method: 'tools/call', params: { name, arguments: input }, token })
+
+/** The answer to it: the `result`, or the `error` with our `code` in its data. */
+// biome-ignore lint/suspicious/noExplicitAny: answers are asserted field by field
+export async function askMcp(baseUrl: string, post: McpPost): Promise<any> {
+  const response = await postMcp(baseUrl, post)
+  return response.json()
 }

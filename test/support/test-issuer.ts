@@ -1,5 +1,5 @@
 /** A token issuer for tests: real ES256 keys, its JWKS served over HTTP. */
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { fastify } from 'fastify'
 import * as jose from 'jose'
 import {
@@ -14,6 +14,8 @@ export interface TestIssuer extends AsyncDisposable {
   /** What services take as ISSUER_URL. */
   readonly url: string
   sign(grant: Grant): Promise<string>
+  /** The same for a token that lives less long. */
+  signShort(grant: Grant, lifetimeSeconds: number): Promise<string>
   /** Signs what an MCP caller asks for, for one audience. */
   authorize(audience: string, clientId?: string): Authorize
 }
@@ -31,6 +33,19 @@ export async function testIssuer(): Promise<TestIssuer> {
   return {
     url,
     sign,
+    signShort: (grant, lifetimeSeconds) => {
+      const { audience, clientId, scope, orderId } = grant
+      const claims = { client_id: clientId, scope, ...(orderId && { order_id: orderId }) }
+      return new jose.SignJWT(claims)
+        .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: key.kid })
+        .setIssuer(url)
+        .setAudience(audience)
+        .setSubject(clientId)
+        .setJti(randomUUID())
+        .setIssuedAt()
+        .setExpirationTime(`${lifetimeSeconds}s`)
+        .sign(key.privateKey)
+    },
     authorize: (audience, clientId = 'orchestrator') => {
       return (call) => sign({ audience, clientId, ...call })
     },
