@@ -54,6 +54,7 @@ export const proposeShipment = defineTool({
   version: 1,
   scope: 'fulfillment:propose',
   bound: 'order',
+  plain: ['sku', 'serviceLevel', 'shipBy', 'country'],
   annotations: { ...writesOnce, openWorldHint: true },
   input: z.object({
     orderId,
@@ -93,6 +94,7 @@ export const quoteShipment = defineTool({
   version: 1,
   scope: 'fulfillment:read',
   bound: 'order',
+  plain: ['sku', 'serviceLevel', 'shipBy', 'country'],
   annotations: { ...readsOnly, openWorldHint: true },
   input: z.object({
     orderId,

@@ -48,6 +48,7 @@ export const checkInventory = defineTool({
   version: 1,
   scope: 'inventory:check',
   bound: 'order',
+  plain: ['sku'],
   annotations: { ...readsOnly, idempotentHint: false, openWorldHint: true },
   input: z.object({ orderId, round, lines }),
   output: z.object({
@@ -73,6 +74,7 @@ export const reserveStock = defineTool({
   version: 1,
   scope: 'inventory:reserve',
   bound: 'order',
+  plain: ['sku'],
   annotations: writesOnce,
   input: z.object({ orderId, round, lines }),
   output: z.object({ orderId, round, state: z.literal('held'), lines: reservationLines }),
@@ -115,6 +117,7 @@ export const getStock = defineTool({
   version: 1,
   scope: 'inventory:read',
   bound: 'none',
+  plain: ['skus'],
   annotations: readsOnly,
   input: z.object({ skus: z.array(sku).min(1).max(100) }),
   output: z.object({
@@ -131,6 +134,7 @@ export const findSubstitutes = defineTool({
   version: 1,
   scope: 'inventory:read',
   bound: 'none',
+  plain: ['sku'],
   annotations: readsOnly,
   input: z.object({ sku, quantity: z.int().min(1).max(100_000) }),
   output: z.object({ sku: z.string(), substitutes: z.array(substitute) }),
@@ -144,6 +148,7 @@ export const getRestockDate = defineTool({
   version: 1,
   scope: 'inventory:read',
   bound: 'none',
+  plain: ['sku'],
   annotations: readsOnly,
   input: z.object({ sku }),
   output: z.object({ sku: z.string(), restockDate: z.string().nullable() }),
@@ -158,6 +163,7 @@ export const setStock = defineTool({
   version: 1,
   scope: 'inventory:admin',
   bound: 'none',
+  plain: ['sku'],
   annotations: writesOnce,
   input: z.object({
     requestId: z.uuid(),

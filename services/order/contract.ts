@@ -114,6 +114,7 @@ export const openOrder = defineTool({
   version: 1,
   scope: 'order:write',
   bound: 'order',
+  plain: ['sku', 'shipBy', 'country'],
   annotations: writesOnce,
   input: z.object({
     orderId,
@@ -136,6 +137,7 @@ export const quoteOrder = defineTool({
   version: 1,
   scope: 'order:read',
   bound: 'order',
+  plain: ['sku', 'shipBy', 'country'],
   annotations: readsOnly,
   input: openOrder.input,
   output: openedOrder,
@@ -160,6 +162,7 @@ export const closeOrder = defineTool({
   version: 1,
   scope: 'order:write',
   bound: 'order',
+  plain: ['outcome', 'code'],
   annotations: writesOnce,
   input: z.object({
     orderId,
@@ -220,6 +223,7 @@ export const findOrders = defineTool({
   version: 1,
   scope: 'order:read',
   bound: 'none',
+  plain: ['status'],
   annotations: readsOnly,
   input: z.object({
     customerId: customerId.optional(),
