@@ -10,15 +10,15 @@ import { outcomeCodes } from './outcome.ts'
 
 const orderId = z.uuid()
 const round = z.int().min(1)
-const traceId = z.string().regex(/^[0-9a-f]{32}$/)
-const usd = z.string().regex(/^\d+(\.\d+)?$/)
+export const traceId = z.string().regex(/^[0-9a-f]{32}$/)
+export const usd = z.string().regex(/^\d+(\.\d+)?$/)
 const codes = Object.keys(outcomeCodes) as (keyof typeof outcomeCodes)[]
 const endCode = z.enum(codes).describe('Why it did not end as fulfilled')
-const { usage, model, fallbackFrom, turns, stopReason, repaired, toolCalls, durationMs } =
-  agentRecord.shape
+const { usage, model, fallbackFrom, turns, stopReason, repaired, durationMs } = agentRecord.shape
+const toolCalls = z.array(z.strictObject({ name: z.string(), ok: z.boolean() }))
 
 /** An error as it is told of a step; without cause and stack. */
-const stepError = z.strictObject({
+export const stepError = z.strictObject({
   kind: z.enum(['invalid', 'denied', 'missing', 'rejected', 'unavailable', 'internal']),
   code: z.string(),
   message: z.string(),

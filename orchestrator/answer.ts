@@ -78,7 +78,7 @@ function stepOf({ round, report }: { round: number; report: StepReport }) {
             turns: agent.turns,
             stopReason: agent.stopReason,
             repaired: agent.repaired,
-            toolCalls: agent.toolCalls,
+            toolCalls: agent.toolCalls.map(({ name, ok }) => ({ name, ok })),
             durationMs: agent.durationMs,
           },
           usage: agent.usage,

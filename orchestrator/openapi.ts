@@ -6,6 +6,7 @@ import { answerSchema, orderListSchema, orderSchema } from './answer-schema.ts'
 import { waitSecondsMax } from './await-order.ts'
 import { orderScopes } from './caller.ts'
 import { idempotencyKey } from './contract.ts'
+import { explanationSchema } from './explanation-schema.ts'
 import { approvalOperations, location, orderPath } from './openapi-approvals.ts'
 import { tokenOperations } from './openapi-tokens.ts'
 import { longForm, shortForm } from './order-request.ts'
@@ -72,6 +73,23 @@ const readOrder: Operation = {
   refusals: noOrder,
 }
 
+const explainOrder: Operation = {
+  ...{ ...byId, method: 'get', path: '/orders/{id}/explain', operationId: 'explainOrder' },
+  summary: 'Why an order ended as it did, step by step; with Accept: text/plain to be read out',
+  description:
+    'Who proposed what, what the rules said, and what it took. What the agents’ tools found is ' +
+    'shown to who may read every order (orders:read:all).',
+  access: { scope: 'orders:read' },
+  headers: z.object({ Accept: z.string().optional().describe('application/json or text/plain') }),
+  answers: {
+    200: {
+      description: 'The explanation',
+      content: { 'application/json': explanationSchema, 'text/plain': z.string() },
+    },
+  },
+  refusals: noOrder,
+}
+
 const streamEvents: Operation = {
   ...{ ...byId, method: 'get', path: '/orders/{id}/events', operationId: 'streamOrderEvents' },
   summary: 'What happens to an order, as server-sent events',
@@ -118,10 +136,15 @@ export const orchestratorApi = (issuerUrl: string): ApiPart => ({
     'Agent-backed order orchestration. Refusals are problem documents (RFC 9457) with a stable ' +
     '`code`. Started with AUTH=off, on loopback only, no token is asked for.',
   operations: [
-    ...[orchestrate, listOrders, readOrder, streamEvents, cancelOrder],
+    ...[orchestrate, listOrders, readOrder, explainOrder, streamEvents, cancelOrder],
     ...[...approvalOperations, readLabel, ...tokenOperations(issuerUrl)],
   ],
-  schemas: { Answer: answerSchema, Order: orderSchema, OrderList: orderListSchema },
+  schemas: {
+    Answer: answerSchema,
+    Order: orderSchema,
+    Explanation: explanationSchema,
+    OrderList: orderListSchema,
+  },
   scopes: orderScopes,
   issuesTokens: true,
 })

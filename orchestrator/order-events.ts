@@ -129,7 +129,7 @@ export async function readStepReport(db: Db, orderId: string, key: string): Prom
   return report
 }
 
-/** Events after `afterSeq`, oldest first. */
+/** Events after `afterSeq`, oldest first, as clients may see them: without what agents' tools found. */
 export async function readEvents(
   db: Db,
   orderId: string,
@@ -143,7 +143,15 @@ export async function readEvents(
       limit $3`,
     [orderId, afterSeq, limit],
   )
-  return found.rows
+  return found.rows.map((event) => ({ ...event, data: withoutEvidence(event.data) }))
+}
+
+/** Evidence may tell of orders that other clients placed for the same customer. */
+function withoutEvidence(data: unknown): unknown {
+  const { agent } = data as Partial<StepReport>
+  if (agent === undefined || agent === null) return data
+  const toolCalls = agent.toolCalls.map(({ name, ok }) => ({ name, ok }))
+  return { ...(data as object), agent: { ...agent, toolCalls } }
 }
 
 /** The reports of all steps that ended, in the order in which they ended. */

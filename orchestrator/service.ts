@@ -40,6 +40,7 @@ import { orchestratorApi } from './openapi.ts'
 import { countStuck } from './order-store.ts'
 import { OrderWatch } from './order-watch.ts'
 import { approvalRoutes } from './routes/approvals.ts'
+import { explainRoute } from './routes/explain.ts'
 import { labelRoute } from './routes/labels.ts'
 import { orchestrateRoute } from './routes/orchestrate.ts'
 import { orderEventsRoute } from './routes/order-events.ts'
@@ -168,6 +169,7 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
   orderRoutes(http.app, deps)
   orderEventsRoute(http.app, deps)
   approvalRoutes(http.app, deps)
+  explainRoute(http.app, deps)
   labelRoute(http.app, deps)
   const doors = mountDoors(http.app, {
     ...{ name: 'orchestrator', version: '1', pool, log, metrics, identify },

@@ -11,6 +11,7 @@ import type {
   AgentRun,
   AgentSpec,
   AgentTool,
+  AgentToolCall,
 } from './agent-types.ts'
 import { type AppError, invalid, named, toWire } from './errors.ts'
 import {
@@ -25,6 +26,9 @@ import { deadline, withRetry } from './resilience.ts'
 
 /** Room for an order of 100 lines with long names. */
 const toolResultCharactersMax = 64_000
+/** Tool calls of a run whose answers are kept for explanations, and how much of each; no word of a model. */
+const explainedMax = 24
+const evidenceCharactersMax = 600
 const repairsMax = 1
 /** A longer rate limit than this is not waited for while another model can be asked. */
 const rateLimitWaitMsMax = 2_000
@@ -42,7 +46,7 @@ export class AgentLoop<V extends z.ZodObject> {
   readonly #fallbackFrom: { model: string; code: string }[] = []
   #messages: Message[]
   readonly #startedAt: number
-  readonly #toolCalls: { name: string; ok: boolean }[] = []
+  readonly #toolCalls: ToolCallRecord[] = []
   #turns = 0
   #repairs = 0
   #usage: Usage = noUsage
@@ -212,7 +216,9 @@ export class AgentLoop<V extends z.ZodObject> {
 
   async #runTool(call: Block): Promise<Block> {
     const name = String(call.name)
-    const record = { name: this.#tools.has(name) ? name : 'unknown', ok: true }
+    const known = this.#tools.has(name) ? name : 'unknown'
+    const record: ToolCallRecord = { name: known, ok: true }
+    const isExplained = this.#toolCalls.length < explainedMax
     this.#toolCalls.push(record)
     const result = { type: 'tool_result', tool_use_id: call.id }
     try {
@@ -220,10 +226,12 @@ export class AgentLoop<V extends z.ZodObject> {
       if (output.length > toolResultCharactersMax) {
         throw invalid('result_too_large', `${name} found too much`, { next: 'Ask for less.' })
       }
+      if (isExplained) record.evidence = clipped(output)
       return { ...result, content: output }
     } catch (cause) {
       record.ok = false
       const { kind, code, message, next = '' } = toWire(cause)
+      if (isExplained) record.evidence = code
       if (kind === 'internal') {
         this.#deps.log.error(
           { agent: this.#spec.name, tool: name, err: cause },
@@ -333,3 +341,11 @@ const offer = (tool: AgentTool): OfferedTool => ({
   description: tool.description,
   inputSchema: modelSchema(tool.input),
 })
+
+type ToolCallRecord = { -readonly [K in keyof AgentToolCall]: AgentToolCall[K] }
+
+/** A part of the evidence, cut where it is long. */
+const clipped = (text: string): string =>
+  text.length <= evidenceCharactersMax
+    ? text
+    : `${text.slice(0, evidenceCharactersMax)}…`.toWellFormed()

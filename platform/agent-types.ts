@@ -65,6 +65,13 @@ export type AgentSettings = Pick<
   'model' | 'fallbacks' | 'effort' | 'limits'
 >
 
+export interface AgentToolCall {
+  readonly name: string
+  readonly ok: boolean
+  /** What was found, as clipped JSON, or the code of the refusal: for operators, not for clients. */
+  readonly evidence?: string | undefined
+}
+
 /** What a run used, for the order's answer and for explanations. */
 export interface AgentRecord {
   /** The one that was asked last. */
@@ -75,7 +82,7 @@ export interface AgentRecord {
   readonly turns: number
   readonly stopReason: string
   readonly repaired: boolean
-  readonly toolCalls: readonly { readonly name: string; readonly ok: boolean }[]
+  readonly toolCalls: readonly AgentToolCall[]
   readonly usage: Usage
   readonly costNanoUsd: number
   readonly durationMs: number

@@ -93,7 +93,9 @@ export const agentRecord = z.object({
   turns: z.int().min(0),
   stopReason: z.string(),
   repaired: z.boolean(),
-  toolCalls: z.array(z.object({ name: z.string(), ok: z.boolean() })).readonly(),
+  toolCalls: z
+    .array(z.object({ name: z.string(), ok: z.boolean(), evidence: z.string().optional() }))
+    .readonly(),
   usage: z.object({
     inputTokens: tokens,
     outputTokens: tokens,

@@ -76,6 +76,7 @@ describe('an order of another client', () => {
   const routes: readonly (readonly [string, string, object?])[] = [
     ['GET', '/orders/:id'],
     ['GET', '/orders/:id/events'],
+    ['GET', '/orders/:id/explain'],
     ['POST', '/orders/:id/cancel'],
     ['POST', '/orders/:id/approve', { digest }],
     ['POST', '/orders/:id/edit', { digest, note: 'mine now' }],

@@ -107,6 +107,8 @@ describe('/openapi.json of the orchestrator', () => {
 
       assert.equal((await read(orderId)).status, 'fulfilled')
       await ask('GET', `/orders/${orderId}/events`, 200)
+      await ask('GET', `/orders/${orderId}/explain`, 200)
+      await ask('GET', `/orders/${orderId}/explain`, 200, { headers: { accept: 'text/plain' } })
       await ask('GET', '/orders?status=fulfilled&limit=1', 200)
     })
 

@@ -90,7 +90,7 @@ describe('an agent', () => {
       turns: 2,
       stopReason: 'end_turn',
       repaired: false,
-      toolCalls: [{ name: 'look_up', ok: true }],
+      toolCalls: [{ name: 'look_up', ok: true, evidence: '{"thing":"a","found":true}' }],
       usage: {
         inputTokens: 200,
         outputTokens: 40,
@@ -197,7 +197,8 @@ describe('the tools of an agent', () => {
     const { result, calls } = await resultOf('look_up', { thing: 'gone' })
 
     assert.equal(result, 'no_such_thing: It is gone Ask another.')
-    assert.deepEqual(calls, [{ name: 'look_up', ok: false }])
+    const evidence = 'no_such_thing'
+    assert.deepEqual(calls, [{ name: 'look_up', ok: false, evidence }])
   })
 
   it('never show the model what a bug says', async () => {
@@ -228,7 +229,10 @@ describe('the tools of an agent', () => {
     const { result, calls } = await resultOf('drop_tables', {})
 
     assert.match(String(result), /^unknown_tool: .*look_up/)
-    assert.deepEqual(calls, [{ name: 'unknown', ok: false }])
+    assert.deepEqual(
+      calls.map(({ name, ok }) => ({ name, ok })),
+      [{ name: 'unknown', ok: false }],
+    )
   })
 
   it('refuse to flood the model', async () => {

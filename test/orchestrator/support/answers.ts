@@ -28,7 +28,7 @@ export const agentRun = {
   turns: 2,
   stopReason: 'end_turn',
   repaired: false,
-  toolCalls: [{ name: 'get_order', ok: true }],
+  toolCalls: [{ name: 'get_order', ok: true, evidence: '{"seen":true}' }],
   usage: {
     inputTokens: 100,
     outputTokens: 20,

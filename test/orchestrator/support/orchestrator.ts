@@ -13,6 +13,7 @@ import { orchestratorOffers } from '../../../orchestrator/offers.ts'
 import { orchestratorApi } from '../../../orchestrator/openapi.ts'
 import { OrderWatch } from '../../../orchestrator/order-watch.ts'
 import { approvalRoutes } from '../../../orchestrator/routes/approvals.ts'
+import { explainRoute } from '../../../orchestrator/routes/explain.ts'
 import { labelRoute } from '../../../orchestrator/routes/labels.ts'
 import { orchestrateRoute } from '../../../orchestrator/routes/orchestrate.ts'
 import { orderEventsRoute } from '../../../orchestrator/routes/order-events.ts'
@@ -125,6 +126,7 @@ export async function startTestOrchestrator(): Promise<TestOrchestrator> {
   orderRoutes(app, deps)
   orderEventsRoute(app, deps)
   approvalRoutes(app, deps)
+  explainRoute(app, deps)
   labelRoute(app, deps)
   const doors = mountDoors(app, {
     ...{ name: 'orchestrator', version: '1', pool, log, metrics, identify },
