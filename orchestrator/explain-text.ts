@@ -1,9 +1,8 @@
 /** An explanation as plain text, to be read out by a person. */
+import { printable } from '../platform/tool.ts'
 import type { ExplainedStep, Explanation } from './explain.ts'
 
 const wrapAt = 100
-/** What would move the cursor or turn the reading direction of whoever shows it. */
-const unprintable = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu
 
 export function explanationText(explained: Explanation): string {
   const { orderId, status, code, why, next, decision, findings, total, mode } = explained
@@ -72,7 +71,7 @@ function agentLines(agent: NonNullable<ExplainedStep['agent']>): string[] {
 function wrapped(text: string, indent: string): string[] {
   const lines: string[] = []
   let line = ''
-  for (const word of text.replaceAll(unprintable, ' ').split(/\s+/)) {
+  for (const word of printable(text).split(/\s+/)) {
     if (line !== '' && indent.length + line.length + 1 + word.length > wrapAt) {
       lines.push(indent + line)
       line = `  ${word}`

@@ -23,10 +23,11 @@ import {
 } from './model.ts'
 import { addUsage, noUsage, type Usage } from './prices.ts'
 import { deadline, withRetry } from './resilience.ts'
+import { printable } from './tool.ts'
 
 /** Room for an order of 100 lines with long names. */
 const toolResultCharactersMax = 64_000
-/** Tool calls of a run whose answers are kept for explanations, and how much of each; no word of a model. */
+/** Tool calls of a run whose answers are kept for explanations, and how much of each. */
 const explainedMax = 24
 const evidenceCharactersMax = 600
 const repairsMax = 1
@@ -344,8 +345,10 @@ const offer = (tool: AgentTool): OfferedTool => ({
 
 type ToolCallRecord = { -readonly [K in keyof AgentToolCall]: AgentToolCall[K] }
 
-/** A part of the evidence, cut where it is long. */
-const clipped = (text: string): string =>
-  text.length <= evidenceCharactersMax
+/** What was found as one line, cut where it is long. */
+function clipped(found: string): string {
+  const text = printable(found)
+  return text.length <= evidenceCharactersMax
     ? text
     : `${text.slice(0, evidenceCharactersMax)}…`.toWellFormed()
+}

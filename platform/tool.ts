@@ -116,6 +116,9 @@ export const reasons = z.array(z.string().max(reasonCharactersMax)).max(reasonsM
 /** What breaks a line, a log or a database, and what makes a text read otherwise than it is. */
 const unprintable = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]+/gu
 
+/** A text as one line that a log, a database and a terminal can take. */
+export const printable = (text: string): string => text.replaceAll(unprintable, ' ').toWellFormed()
+
 /** Makes words of a model fit `reasons`: one line each, clipped, none empty, valid Unicode. */
 export function clipReasons(words: readonly string[]): string[] {
   return words

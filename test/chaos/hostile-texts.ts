@@ -14,9 +14,12 @@ const tables = {
   fulfillment: ['shipment'],
 } as const
 
-/** Where reasons may be: in lists of them, and in what is told of an order by quoting them. */
+/**
+ * Where reasons may be: in lists of them, in what is told of an order by quoting them, and in the
+ * evidence of the agent that decides by them.
+ */
 const reasonPath =
-  /^(answer\.reasons\.\d+|outcome_reason|summary\.(message|decision\.reasons\.\d+|findings\.\d+\.message)|data\.result\.(reasons\.\d+|findings\.\d+\.message))$/
+  /^(data\.agent\.toolCalls\.\d+\.evidence|answer\.reasons\.\d+|outcome_reason|summary\.(message|decision\.reasons\.\d+|findings\.\d+\.message)|data\.result\.(reasons\.\d+|findings\.\d+\.message))$/
 /** A message quotes up to eight reasons of 300 characters. */
 const charactersMax = 8 * 301 + 100
 const reasonCharactersMax = 300
