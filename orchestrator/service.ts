@@ -20,7 +20,6 @@ import { mountDoors } from '../platform/doors.ts'
 import { type Identify, identifyByToken } from '../platform/identify.ts'
 import { createLog, type Log } from '../platform/log.ts'
 import { createMcpCaller } from '../platform/mcp-client.ts'
-import { metadataUrlOf } from '../platform/mcp-server.ts'
 import { createMetrics, type Metrics } from '../platform/metrics.ts'
 import { migrate } from '../platform/migrate.ts'
 import { createModel, type Model } from '../platform/model.ts'
@@ -273,6 +272,5 @@ function createIdentify(config: OrchestratorConfig, issuer: Issuer, metrics: Met
     }),
     admit: createRateLimit(config.CLIENT_CALLS_PER_SECOND, config.CLIENT_CALLS_BURST),
     metrics,
-    metadataUrl: metadataUrlOf(config.PUBLIC_URL),
   })
 }

@@ -29,7 +29,6 @@ import { defaultLimits } from '../../../platform/agent-types.ts'
 import { createPool, type Pool } from '../../../platform/db.ts'
 import { mountDoors } from '../../../platform/doors.ts'
 import { identifyByToken } from '../../../platform/identify.ts'
-import { metadataUrlOf } from '../../../platform/mcp-server.ts'
 import { createRateLimit } from '../../../platform/rate-limit.ts'
 import { createHttpProcess } from '../../../platform/service.ts'
 import { testDatabase } from '../../support/database.ts'
@@ -105,7 +104,6 @@ export async function startTestOrchestrator(): Promise<TestOrchestrator> {
     verifyToken: verify,
     admit: createRateLimit(10_000, 10_000),
     metrics,
-    metadataUrl: metadataUrlOf(publicUrl),
   })
   const limits = { inFlightMax: 50, queueMax: 50 }
   const deps = Object.assign(limits, {
