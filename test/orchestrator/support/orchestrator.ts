@@ -100,11 +100,8 @@ export async function startTestOrchestrator(): Promise<TestOrchestrator> {
     audience: publicUrl,
     keys: async () => issuer.jwks(),
   })
-  const identify = identifyByToken({
-    verifyToken: verify,
-    admit: createRateLimit(10_000, 10_000),
-    metrics,
-  })
+  const admit = createRateLimit(10_000, 10_000)
+  const identify = identifyByToken({ verifyToken: verify, admit, metrics })
   const limits = { inFlightMax: 50, queueMax: 50 }
   const deps = Object.assign(limits, {
     ...{ pool, log, watch, engine, flights },
@@ -116,7 +113,7 @@ export async function startTestOrchestrator(): Promise<TestOrchestrator> {
   })
   const elsewhere = { order: 'http://a.example', inventory: 'http://b.example' }
   tokenRoutes(app, {
-    ...{ pool, log, issuer, issuerUrl },
+    ...{ pool, log, issuer, issuerUrl, admit },
     resources: { ...elsewhere, orchestrator: publicUrl, fulfillment: 'http://c.example' },
   })
   orchestrateRoute(app, deps)
