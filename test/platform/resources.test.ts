@@ -15,6 +15,7 @@ import { askMcp, postMcp } from '../support/mcp-request.ts'
 import { oldClient } from '../support/old-client.ts'
 import { type TestIssuer, testIssuer } from '../support/test-issuer.ts'
 import { type TestServer, testServer } from '../support/test-server.ts'
+import { waitFor } from '../support/wait-for.ts'
 import { startWatching } from '../support/watching.ts'
 
 const thing = { bound: 'none', description: 'A thing. Read it.', scope: 'things:read' } as const
@@ -272,6 +273,29 @@ describe('resources of a process', () => {
       assert.equal((await listen(hundred, token)).status, 200)
       const more = await listen([...hundred, 'things://shelf'], token)
       assert.deepEqual([more.status, more.code], [400, 'too_many_watched'])
+    })
+
+    it('is refused beyond a share of the streams, which one client alone cannot use up', async () => {
+      const watch = async (clientId: string) => {
+        const token = await issuer.sign({ audience: url, clientId, scope: 'things:read' })
+        const params = { notifications: { resourceSubscriptions: ['things://shelf'] } }
+        return postMcp(url, { method: 'subscriptions/listen', params, token })
+      }
+      const open = await Promise.all(Array.from({ length: 128 }, () => watch('greedy')))
+      const [more, other] = [await watch('greedy'), await watch('modest')]
+
+      assert.ok(open.every(({ status }) => status === 200))
+      assert.equal(more.status, 429)
+      assert.deepEqual(await refused(more), [429, 'too_many_streams'])
+      assert.ok(Number(more.headers.get('retry-after')) > 0)
+      assert.equal(other.status, 200)
+      await Promise.all([...open, other].map(({ body }) => body?.cancel()))
+      const untilFree = { what: 'a stream of the client to be free again' }
+      await waitFor(async () => {
+        const again = await watch('greedy')
+        await again.body?.cancel()
+        return again.status === 200
+      }, untilFree)
     })
 
     it('is refused under a spelling that no change is told under', async () => {
