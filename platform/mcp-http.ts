@@ -71,6 +71,8 @@ export function mountMcpHandler(app: FastifyInstance, mount: McpMount): MountedM
     const auth = await mount.authorize(request, gone.signal)
     if (auth instanceof Response) return sendResponse(reply, auth)
     if (isListen(request.body)) {
+      // Gone meanwhile: its close, which would free the stream, does not come again.
+      if (gone.signal.aborted) return
       if (streams.of(auth.clientId) >= streamsOfClientMax) {
         return sendResponse(reply, tooManyStreams())
       }

@@ -31,6 +31,10 @@ const bowl = defineResource({
   ...{ ...thing, name: 'bowl', uri: 'things://bowls/{name}', ttlMs: 0 },
   variables: z.object({ name: z.string().max(50) }),
 })
+const oven = defineResource({
+  ...{ ...thing, name: 'oven', uri: 'things://oven', ttlMs: 0, scope: 'ovens:read' },
+  variables: z.object({}),
+})
 const parcel = defineResource({
   ...{ name: 'parcel', uri: 'parcels://{orderId}', ttlMs: 0, description: 'A parcel. Read it.' },
   ...{ scope: 'parcels:read', bound: 'order' },
@@ -53,6 +57,9 @@ describe('resources of a process', () => {
   let server: TestServer
   let url = ''
   let reads: string[] = []
+  /** Readers of the oven, which answers when they have gone. */
+  let baking = 0
+  let baked = 0
 
   before(async () => {
     issuer = await testIssuer()
@@ -70,6 +77,14 @@ describe('resources of a process', () => {
           return { name }
         },
         list: async (after) => pageOf(cups, 'things://cups', after),
+      }),
+      implementResource(oven, {
+        read: async (_, { signal }) => {
+          baking += 1
+          await new Promise((resolve) => signal.addEventListener('abort', resolve))
+          baked += 1
+          return {}
+        },
       }),
       implementResource(shelf, { read: async () => ({ cups: cups.length }) }),
       implementResource(bowl, {
@@ -296,6 +311,25 @@ describe('resources of a process', () => {
         await again.body?.cancel()
         return again.status === 200
       }, untilFree)
+    })
+
+    it('keeps no stream of one who has gone before it was granted', async () => {
+      const scope = 'ovens:read things:read'
+      const token = await issuer.sign({ audience: url, clientId: 'hasty', scope })
+      const watch = (uri: string, signal = AbortSignal.timeout(10_000)) => {
+        const params = { notifications: { resourceSubscriptions: [uri] } }
+        return postMcp(url, { method: 'subscriptions/listen', params, token, signal })
+      }
+      const leaving = new AbortController()
+      const left = Array.from({ length: 128 }, () => watch('things://oven', leaving.signal))
+      await waitFor(() => baking === 128, { what: 'all of them to be read for' })
+      leaving.abort()
+      await Promise.allSettled(left)
+      await waitFor(() => baked === 128, { what: 'the server to see that they have gone' })
+
+      const one = await watch('things://shelf')
+      await one.body?.cancel()
+      assert.equal(one.status, 200)
     })
 
     it('is refused under a spelling that no change is told under', async () => {
