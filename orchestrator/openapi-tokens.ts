@@ -94,7 +94,9 @@ const issueToken: Operation = {
     400: refused('The form, grant type, scope or resource is refused'),
     401: refused('The client did not prove itself', { 'WWW-Authenticate': 'Basic' }),
     413: refused('The form is too large'),
-    429: refused('Too many failed attempts', { 'Retry-After': 'Seconds' }),
+    429: refused('Too many failed attempts, or requests of one client', {
+      'Retry-After': 'Seconds',
+    }),
     500: refused('A mistake on our side'),
     503: refused('Something this needs is away'),
   },

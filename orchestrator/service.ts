@@ -20,13 +20,12 @@ import { mountDoors } from '../platform/doors.ts'
 import { type Identify, identifyByToken } from '../platform/identify.ts'
 import { createLog, type Log } from '../platform/log.ts'
 import { createMcpCaller } from '../platform/mcp-client.ts'
-import { metadataUrlOf } from '../platform/mcp-server.ts'
 import { createMetrics, type Metrics } from '../platform/metrics.ts'
 import { migrate } from '../platform/migrate.ts'
 import { createModel, type Model } from '../platform/model.ts'
 import { modelId, readPrices } from '../platform/prices.ts'
 import type { RunningProcess } from '../platform/process.ts'
-import { createRateLimit } from '../platform/rate-limit.ts'
+import { type Admit, createRateLimit } from '../platform/rate-limit.ts'
 import { createHttpProcess, drained } from '../platform/service.ts'
 import { authenticateBy, identifyLocally } from './caller.ts'
 import { DbosEngine } from './engine/dbos-engine.ts'
@@ -138,7 +137,8 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
 
   const draining = new AbortController()
   const http = createHttpProcess({ log, metrics, checkReady: () => pool.query('select 1') })
-  const identify = createIdentify(config, issuer, metrics)
+  const admit = createRateLimit(config.CLIENT_CALLS_PER_SECOND, config.CLIENT_CALLS_BURST)
+  const identify = createIdentify(config, issuer, metrics, admit)
   const deps = {
     pool,
     log,
@@ -158,6 +158,7 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
     log,
     issuer,
     issuerUrl: config.ISSUER_URL,
+    admit,
     resources: {
       orchestrator: config.PUBLIC_URL,
       order: config.ORDER_URL,
@@ -264,7 +265,12 @@ function flowSettings(config: OrchestratorConfig, log: Log, metrics: Metrics, mo
   } satisfies Partial<FlowDeps>
 }
 
-function createIdentify(config: OrchestratorConfig, issuer: Issuer, metrics: Metrics): Identify {
+function createIdentify(
+  config: OrchestratorConfig,
+  issuer: Issuer,
+  metrics: Metrics,
+  admit: Admit,
+): Identify {
   if (config.AUTH === 'off') return identifyLocally(config.PUBLIC_URL)
   return identifyByToken({
     verifyToken: createTokenVerifier({
@@ -273,8 +279,7 @@ function createIdentify(config: OrchestratorConfig, issuer: Issuer, metrics: Met
       keys: async () => issuer.jwks(),
       trusted: config.TRUSTED_ISSUERS,
     }),
-    admit: createRateLimit(config.CLIENT_CALLS_PER_SECOND, config.CLIENT_CALLS_BURST),
+    admit,
     metrics,
-    metadataUrl: metadataUrlOf(config.PUBLIC_URL),
   })
 }

@@ -4,10 +4,11 @@
  */
 import { createHash, randomUUID } from 'node:crypto'
 import * as jose from 'jose'
+import { ConfigError } from './config.ts'
 import { AppError, denied, unavailable } from './errors.ts'
 import { JwksCache, type JwksTiming, type PublicKeys } from './jwks-cache.ts'
 import { hasRepeatedNames } from './repeated-names.ts'
-import type { TrustedIssuer } from './trusted-issuers.ts'
+import { clientNamespaceOf, type TrustedIssuer } from './trusted-issuers.ts'
 
 const algorithm = 'ES256'
 const tokenType = 'at+jwt'
@@ -122,13 +123,18 @@ interface VerifierOptions {
   readonly jwksTiming?: Partial<JwksTiming>
 }
 
-/** A verifier for one audience: of our own issuer's tokens, and of those of trusted issuers. */
+/**
+ * A verifier for one audience: of our own issuer's tokens, and of those of trusted issuers.
+ *
+ * @throws ConfigError when our own issuer is among the trusted: its tokens have stricter rules.
+ */
 export function createTokenVerifier(options: VerifierOptions): VerifyToken {
   const { issuer, audience, keys, trusted = [], jwksTiming } = options
   const ofIssuer = new Map(
     trusted.map((one) => [one.issuer, foreignVerifier(one, audience, jwksTiming)]),
   )
   const getKey = keys instanceof URL ? remoteKeys(keys, jwksTiming) : localKeys(keys)
+  if (ofIssuer.has(issuer)) throw new ConfigError([`TRUSTED_ISSUERS: ${issuer} is our own issuer`])
   ofIssuer.set(issuer, ownVerifier(issuer, audience, getKey))
   return async (token) => {
     if (token.length > tokenCharactersMax) throw invalidToken('too long')
@@ -169,9 +175,7 @@ function foreignVerifier(
 ): VerifyToken {
   const { issuer, audience = resource, scopes: allowed, lifetimeMaxSeconds } = trusted
   const getKey = remoteKeys(new URL(trusted.jwksUri), timing)
-  const { host, pathname } = new URL(issuer)
-  // With the path: the realms of one Keycloak share a host and trust each other with nothing.
-  const namespace = `${host}${pathname.replace(/\/+$/, '')}`
+  const namespace = clientNamespaceOf(issuer)
   return async (token) => {
     const { payload, protectedHeader } = await jose.jwtVerify(token, getKey, {
       issuer,
@@ -199,7 +203,8 @@ function foreignScopes({ scope, scp }: jose.JWTPayload): string[] {
 function foreignClient({ client_id, azp, sub }: jose.JWTPayload): string {
   const id = client_id ?? azp ?? sub
   if (typeof id === 'string' && id.length <= clientIdCharactersMax && /^[\x21-\x7e]+$/.test(id)) {
-    return id
+    // A colon of its own could be that of a port: `idp:8443/x:c` must be no client `8443/x:c` of idp.
+    return id.replaceAll('%', '%25').replaceAll(':', '%3A')
   }
   throw invalidToken('claim client_id')
 }

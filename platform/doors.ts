@@ -56,6 +56,7 @@ export function mountDoors(app: FastifyInstance, options: DoorsOptions): Doors {
   const bus = new ResourceBus({ databaseUrl, pool, log, ...(seesAll && { seesAll }) })
   const record = calls.record.bind(calls)
   const runTool = createToolRunner({ server: name, metrics, spend: spendIn(pool), record })
+  completeChallenges(app, metadataUrlOf(options.resourceUrl))
   const mcp = mountMcp(app, { ...options, bus, runTool, record })
   bus.onMissed(() => mcp.dropStreams())
   mountFacade(app, { tools: primitives.tools, identify, runTool })
@@ -81,6 +82,18 @@ export function mountDoors(app: FastifyInstance, options: DoorsOptions): Doors {
       await calls.stop()
     },
   }
+}
+
+/**
+ * Every challenge for a token says where our metadata are (RFC 9728, 5.1), also the 403 of a missing
+ * scope, on every route of `app`. Those of `/mcp` go past this hook and say so by themselves.
+ */
+function completeChallenges(app: FastifyInstance, metadataUrl: string): void {
+  app.addHook('onSend', async (_request, reply) => {
+    const challenge = reply.getHeader('www-authenticate')
+    if (typeof challenge !== 'string' || !challenge.startsWith('Bearer ')) return
+    reply.header('www-authenticate', `${challenge}, resource_metadata="${metadataUrl}"`)
+  })
 }
 
 function describeApi({ name, version, resourceUrl, issuers, primitives, api }: DoorsOptions) {

@@ -18,17 +18,15 @@ export function identifyByToken(options: {
   readonly verifyToken: VerifyToken
   readonly admit: Admit
   readonly metrics: Metrics
-  /** Where the RFC 9728 document is; goes into the challenge. */
-  readonly metadataUrl: string
 }): Identify {
-  const { verifyToken, admit, metrics, metadataUrl } = options
+  const { verifyToken, admit, metrics } = options
   return async ({ headers }) => {
     try {
       const bearer = bearerOf(headers.authorization)
-      if (bearer === undefined) throw unauthenticated('missing_token', metadataUrl)
+      if (bearer === undefined) throw unauthenticated('missing_token')
       const token = await verifyToken(bearer).catch((cause: unknown) => {
         const { kind, code, message } = named(cause)
-        throw kind === 'denied' ? unauthenticated(code, metadataUrl, message) : cause
+        throw kind === 'denied' ? unauthenticated(code, message) : cause
       })
       admit(token.clientId)
       return token
@@ -41,16 +39,10 @@ export function identifyByToken(options: {
 
 function unauthenticated(
   code: string,
-  metadataUrl: string,
   message = 'Missing or malformed Authorization header',
 ): AppError {
   return denied(code, message, {
     next: 'Send Authorization: Bearer with a valid access token.',
-    http: {
-      status: 401,
-      headers: {
-        'www-authenticate': `Bearer error="invalid_token", resource_metadata="${metadataUrl}"`,
-      },
-    },
+    http: { status: 401, headers: { 'www-authenticate': 'Bearer error="invalid_token"' } },
   })
 }

@@ -12,6 +12,7 @@ import {
 } from '@modelcontextprotocol/server'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { VerifiedToken } from './access-tokens.ts'
+import { toWire, unavailable } from './errors.ts'
 import type { Log } from './log.ts'
 import { servedToken } from './resource-bus.ts'
 
@@ -43,6 +44,9 @@ const streamMsMin = 1_000
 /** For a listener that does not read: then it is cut off. */
 const endMs = 1_000
 const subscriptionsMax = 1_024
+/** So that one client cannot take the streams of all. */
+const streamsOfClientMax = 128
+const retryAfterSeconds = 5
 
 /** Mounts `/mcp`. Host and Origin are checked here only: probes reach other routes by address. */
 export function mountMcpHandler(app: FastifyInstance, mount: McpMount): MountedMcp {
@@ -66,8 +70,15 @@ export function mountMcpHandler(app: FastifyInstance, mount: McpMount): MountedM
     reply.raw.once('close', () => gone.abort())
     const auth = await mount.authorize(request, gone.signal)
     if (auth instanceof Response) return sendResponse(reply, auth)
-    if (isListen(request.body) && !streams.take(reply.raw, auth)) {
-      return sendResponse(reply, new Response(null, { status: 503 }))
+    if (isListen(request.body)) {
+      // Gone meanwhile: its close, which would free the stream, does not come again.
+      if (gone.signal.aborted) return
+      if (streams.of(auth.clientId) >= streamsOfClientMax) {
+        return sendResponse(reply, tooManyStreams())
+      }
+      if (!streams.take(reply.raw, auth)) {
+        return sendResponse(reply, new Response(null, { status: 503 }))
+      }
     }
     // The adapter's structural type wants exact optional properties that node:http does not promise.
     const raw = Object.assign(request.raw, { auth }) as Parameters<typeof serve>[0]
@@ -83,15 +94,21 @@ export function mountMcpHandler(app: FastifyInstance, mount: McpMount): MountedM
 }
 
 class Streams {
-  readonly #open = new Set<ServerResponse>()
+  /** Each with the client that it is of. */
+  readonly #open = new Map<ServerResponse, string>()
   #ending = false
 
+  /** How many streams of this client are open. */
+  of(clientId: string): number {
+    return this.#open.values().reduce((count, one) => count + (one === clientId ? 1 : 0), 0)
+  }
+
   /** Sees to its end; false when none are taken any more. */
-  take(raw: ServerResponse, { expiresAt = 0 }: AuthInfo): boolean {
+  take(raw: ServerResponse, { clientId, expiresAt = 0 }: AuthInfo): boolean {
     if (this.#ending) return false
     const leftMs = Math.min(streamMsMax, expiresAt * 1_000 - Date.now())
     const timer = setTimeout(() => endStream(raw), Math.max(streamMsMin, leftMs))
-    this.#open.add(raw)
+    this.#open.set(raw, clientId)
     // An event may still be written to a stream that is ending; nobody hears of it, and no harm.
     raw.on('error', () => {})
     raw.once('close', () => {
@@ -107,7 +124,7 @@ class Streams {
   }
 
   drop(): void {
-    for (const raw of this.#open) endStream(raw)
+    for (const raw of this.#open.keys()) endStream(raw)
   }
 }
 
@@ -127,6 +144,14 @@ const noBatches = () =>
     { jsonrpc: '2.0', id: null, error: { code: -32_600, message: 'One message a request' } },
     { status: 400 },
   )
+
+function tooManyStreams(): Response {
+  const text = `One client has at most ${streamsOfClientMax} streams open here`
+  const next = 'Watch more resources on one stream, or end one that is not needed.'
+  const error = unavailable('too_many_streams', text, { next })
+  const headers = { 'retry-after': String(retryAfterSeconds) }
+  return Response.json(toWire(error), { status: 429, headers })
+}
 
 async function sendResponse(reply: FastifyReply, response: Response): Promise<void> {
   reply.raw.writeHead(response.status, Object.fromEntries(response.headers))

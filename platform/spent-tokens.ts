@@ -1,4 +1,4 @@
-/** Access tokens of writes work once: a token that was overheard cannot be sent again. */
+/** A bound tool that writes takes a token once: one that was overheard there cannot be sent again. */
 import type { VerifiedToken } from './access-tokens.ts'
 import type { Pool } from './db.ts'
 import { denied } from './errors.ts'

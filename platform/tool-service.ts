@@ -11,7 +11,7 @@ import { createPool, type Pool } from './db.ts'
 import { mountDoors } from './doors.ts'
 import { identifyByToken } from './identify.ts'
 import { createLog, type Log } from './log.ts'
-import { metadataUrlOf, type Primitives } from './mcp-server.ts'
+import type { Primitives } from './mcp-server.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { migrate, runSqlFile } from './migrate.ts'
 import { createModel } from './model.ts'
@@ -83,14 +83,13 @@ export async function startToolService<C extends ToolServiceConfig>(
     trusted,
   })
   const admit = createRateLimit(config.CLIENT_CALLS_PER_SECOND, config.CLIENT_CALLS_BURST)
-  const metadataUrl = metadataUrlOf(config.RESOURCE_URL)
   const doors = mountDoors(http.app, {
     ...{ name, pool, log, metrics },
     version: options.version,
     resourceUrl: config.RESOURCE_URL,
     issuers: [config.ISSUER_URL, ...trusted.map((one) => one.issuer)],
     primitives,
-    identify: identifyByToken({ verifyToken, admit, metrics, metadataUrl }),
+    identify: identifyByToken({ verifyToken, admit, metrics }),
     databaseUrl: config.DATABASE_URL,
     callDays: config.TOOL_CALL_DAYS,
   })

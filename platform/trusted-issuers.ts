@@ -26,6 +26,15 @@ const trustedIssuer = z.strictObject({
 })
 export type TrustedIssuer = Readonly<z.output<typeof trustedIssuer>>
 
+/**
+ * What the names of its clients begin with. With the path: the realms of one Keycloak share a host and
+ * trust each other with nothing.
+ */
+export function clientNamespaceOf(issuer: string): string {
+  const { host = '', pathname = '' } = URL.parse(issuer) ?? {}
+  return `${host}${pathname.replace(/\/+$/, '')}`
+}
+
 const example = '[{"issuer":"https://idp.example","jwksUri":"https://idp.example/keys",...}]'
 
 /** A JSON array in an environment variable: `[{"issuer","jwksUri","scopes":[...]}]`. */
@@ -40,9 +49,11 @@ export const trustedIssuers = z
     }
   })
   .pipe(z.array(trustedIssuer).max(issuersMax))
-  .refine((issuers) => new Set(issuers.map((one) => one.issuer)).size === issuers.length, {
-    message: 'names an issuer twice',
-  })
+  .refine(
+    (issuers) =>
+      new Set(issuers.map((one) => clientNamespaceOf(one.issuer))).size === issuers.length,
+    { message: 'names an issuer twice, or two that differ in no host and no path' },
+  )
 
 /**
  * A tool that is bound to an order needs the `order_id` of a token of ours, which nobody else can

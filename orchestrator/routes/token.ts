@@ -9,6 +9,7 @@ import { lifetimeMaxSeconds } from '../../platform/access-tokens.ts'
 import { databaseFault, type Pool } from '../../platform/db.ts'
 import { AppError } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
+import type { Admit } from '../../platform/rate-limit.ts'
 import { type Login, proveClient, readLogin } from '../client-login.ts'
 import type { KnownClient } from '../client-registry.ts'
 import { FailedLogins } from '../failed-logins.ts'
@@ -26,6 +27,8 @@ export interface TokenDeps {
   readonly issuer: Issuer
   readonly issuerUrl: string
   readonly resources: ResourceUrls
+  /** Of a client that proved itself: its rate, which its calls share. */
+  readonly admit: Admit
 }
 
 /** RFC 8414, 3.1: the well-known part goes in front of a path that the issuer may have. */
@@ -72,6 +75,7 @@ export function tokenRoutes(app: FastifyInstance, deps: TokenDeps): void {
     scope.post('/oauth/token', async (request, reply) => {
       const form = readForm(typeof request.body === 'string' ? request.body : '')
       const client = await prove(request, readLogin(request.headers.authorization, form))
+      deps.admit(client.clientId)
       const { audience, scopes } = decideGrant(form, client.scopes, resources)
       const grant = { clientId: client.clientId, audience, scopes }
       const accessToken = await issuer.signForClient(grant)
@@ -126,6 +130,9 @@ function refusalOf(cause: unknown): OAuthRefusal {
   if (statusCode < 500) {
     const text = 'Send a short application/x-www-form-urlencoded body'
     return new OAuthRefusal('invalid_request', text, { status: statusCode === 413 ? 413 : 400 })
+  }
+  if (cause instanceof AppError && cause.code === 'rate_limited') {
+    return new OAuthRefusal('temporarily_unavailable', cause.message, { ...cause.http })
   }
   const fault = databaseFault(cause)
   return fault instanceof AppError && fault.kind === 'unavailable'

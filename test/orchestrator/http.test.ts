@@ -286,6 +286,9 @@ describe('the orchestrator over HTTP', () => {
         const weak = await ask(await orchestrator.token('acme', others))
         assertProblem(weak, 403, 'insufficient_scope')
         assert.match(String(weak.headers['www-authenticate']), new RegExp(`scope="${scope}"`))
+        for (const { headers } of [none, weak]) {
+          assert.match(String(headers['www-authenticate']), /, resource_metadata="http[^"]*"$/)
+        }
       })
     }
 

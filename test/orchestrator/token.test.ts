@@ -22,6 +22,7 @@ import { ConfigError, readConfig } from '../../platform/config.ts'
 import { createPool, type Pool } from '../../platform/db.ts'
 import { createLog } from '../../platform/log.ts'
 import { createMetrics } from '../../platform/metrics.ts'
+import { type Admit, createRateLimit } from '../../platform/rate-limit.ts'
 import { createHttpProcess } from '../../platform/service.ts'
 import * as fulfillment from '../../services/fulfillment/contract.ts'
 import * as inventory from '../../services/inventory/contract.ts'
@@ -51,6 +52,7 @@ describe('POST /oauth/token', () => {
   let url: string
   let secret: string
   let key: ClientKey
+  let admits: Admit = () => {}
   /** A new one each time, or the failures of all tests would count together. */
   let addresses = 0
 
@@ -64,7 +66,8 @@ describe('POST /oauth/token', () => {
       metrics: createMetrics('orchestrator'),
       checkReady: async () => {},
     }).app
-    tokenRoutes(app, { pool, log, issuer, issuerUrl, resources })
+    const admit = (clientId: string) => admits(clientId)
+    tokenRoutes(app, { pool, log, issuer, issuerUrl, resources, admit })
     app.post('/other', async ({ body }) => ({ body }))
     url = await app.listen({ host: '127.0.0.1', port: 0 })
   })
@@ -222,6 +225,22 @@ describe('POST /oauth/token', () => {
     assert.equal(status, 429)
     assert.ok(Number(headers['retry-after']) > 0)
     assert.equal((await askAsShop()).status, 200)
+  })
+
+  it('gives one client tokens at its rate only, and takes nothing from another', async () => {
+    admits = createRateLimit(1, 2)
+    try {
+      const stranger = await ask(grant, basic('shop', 'wrong'))
+      const [first, second, third] = [await askAsShop(), await askAsShop(), await askAsShop()]
+
+      assert.deepEqual([stranger.status, first?.status, second?.status], [401, 200, 200])
+      assert.deepEqual([third?.status, third?.body.error], [429, 'temporarily_unavailable'])
+      assert.ok(Number(third?.headers['retry-after']) > 0)
+      const robot = await asserted(await signClientAssertion('robot', issuerUrl, key))
+      assert.equal(robot.status, 200)
+    } finally {
+      admits = () => {}
+    }
   })
 
   it('remembers a bounded number of failures, for a minute', () => {
@@ -388,7 +407,7 @@ describe('POST /oauth/token', () => {
       checkReady: async () => {},
     }).app
     const log = createLog('test', 'silent')
-    tokenRoutes(other, { pool: gone, log, issuer, issuerUrl, resources })
+    tokenRoutes(other, { pool: gone, log, issuer, issuerUrl, resources, admit: () => {} })
 
     const response = await other.inject({
       method: 'POST',

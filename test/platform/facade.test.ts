@@ -189,6 +189,7 @@ describe('the facade', () => {
       assert.equal(overMcp.status, 403)
       for (const challenge of [answer.challenge, overMcp.headers.get('www-authenticate')]) {
         assert.match(challenge ?? '', /^Bearer .*insufficient_scope.*scope="words:write"/)
+        assert.match(challenge ?? '', /resource_metadata="http/)
       }
       assert.deepEqual(kept, [])
     })

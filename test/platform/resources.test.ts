@@ -15,6 +15,7 @@ import { askMcp, postMcp } from '../support/mcp-request.ts'
 import { oldClient } from '../support/old-client.ts'
 import { type TestIssuer, testIssuer } from '../support/test-issuer.ts'
 import { type TestServer, testServer } from '../support/test-server.ts'
+import { waitFor } from '../support/wait-for.ts'
 import { startWatching } from '../support/watching.ts'
 
 const thing = { bound: 'none', description: 'A thing. Read it.', scope: 'things:read' } as const
@@ -29,6 +30,10 @@ const cup = defineResource({
 const bowl = defineResource({
   ...{ ...thing, name: 'bowl', uri: 'things://bowls/{name}', ttlMs: 0 },
   variables: z.object({ name: z.string().max(50) }),
+})
+const oven = defineResource({
+  ...{ ...thing, name: 'oven', uri: 'things://oven', ttlMs: 0, scope: 'ovens:read' },
+  variables: z.object({}),
 })
 const parcel = defineResource({
   ...{ name: 'parcel', uri: 'parcels://{orderId}', ttlMs: 0, description: 'A parcel. Read it.' },
@@ -52,6 +57,9 @@ describe('resources of a process', () => {
   let server: TestServer
   let url = ''
   let reads: string[] = []
+  /** Readers of the oven, which answers when they have gone. */
+  let baking = 0
+  let baked = 0
 
   before(async () => {
     issuer = await testIssuer()
@@ -69,6 +77,14 @@ describe('resources of a process', () => {
           return { name }
         },
         list: async (after) => pageOf(cups, 'things://cups', after),
+      }),
+      implementResource(oven, {
+        read: async (_, { signal }) => {
+          baking += 1
+          await new Promise((resolve) => signal.addEventListener('abort', resolve))
+          baked += 1
+          return {}
+        },
       }),
       implementResource(shelf, { read: async () => ({ cups: cups.length }) }),
       implementResource(bowl, {
@@ -272,6 +288,48 @@ describe('resources of a process', () => {
       assert.equal((await listen(hundred, token)).status, 200)
       const more = await listen([...hundred, 'things://shelf'], token)
       assert.deepEqual([more.status, more.code], [400, 'too_many_watched'])
+    })
+
+    it('is refused beyond a share of the streams, which one client alone cannot use up', async () => {
+      const watch = async (clientId: string) => {
+        const token = await issuer.sign({ audience: url, clientId, scope: 'things:read' })
+        const params = { notifications: { resourceSubscriptions: ['things://shelf'] } }
+        return postMcp(url, { method: 'subscriptions/listen', params, token })
+      }
+      const open = await Promise.all(Array.from({ length: 128 }, () => watch('greedy')))
+      const [more, other] = [await watch('greedy'), await watch('modest')]
+
+      assert.ok(open.every(({ status }) => status === 200))
+      assert.equal(more.status, 429)
+      assert.deepEqual(await refused(more), [429, 'too_many_streams'])
+      assert.ok(Number(more.headers.get('retry-after')) > 0)
+      assert.equal(other.status, 200)
+      await Promise.all([...open, other].map(({ body }) => body?.cancel()))
+      const untilFree = { what: 'a stream of the client to be free again' }
+      await waitFor(async () => {
+        const again = await watch('greedy')
+        await again.body?.cancel()
+        return again.status === 200
+      }, untilFree)
+    })
+
+    it('keeps no stream of one who has gone before it was granted', async () => {
+      const scope = 'ovens:read things:read'
+      const token = await issuer.sign({ audience: url, clientId: 'hasty', scope })
+      const watch = (uri: string, signal = AbortSignal.timeout(10_000)) => {
+        const params = { notifications: { resourceSubscriptions: [uri] } }
+        return postMcp(url, { method: 'subscriptions/listen', params, token, signal })
+      }
+      const leaving = new AbortController()
+      const left = Array.from({ length: 128 }, () => watch('things://oven', leaving.signal))
+      await waitFor(() => baking === 128, { what: 'all of them to be read for' })
+      leaving.abort()
+      await Promise.allSettled(left)
+      await waitFor(() => baked === 128, { what: 'the server to see that they have gone' })
+
+      const one = await watch('things://shelf')
+      await one.body?.cancel()
+      assert.equal(one.status, 200)
     })
 
     it('is refused under a spelling that no change is told under', async () => {

@@ -67,6 +67,13 @@ describe('tokens of a trusted issuer', () => {
     assert.equal('orderId' in token, false)
   })
 
+  it('of a client whose id looks like another provider’s is named like none of that', async () => {
+    const token = await verify(await idp.sign({ ...right(), azp: '8443/realms/shop:robot%' }))
+
+    const name = token.clientId.slice(token.clientId.lastIndexOf(':') + 1)
+    assert.equal(name, '8443/realms/shop%3Arobot%25')
+  })
+
   it('come in the forms that identity providers give them', async () => {
     const forms: readonly (readonly [object, string])[] = [
       [{ scope: undefined, scp: 'orders:read' }, 'JWT'],
@@ -114,6 +121,15 @@ describe('tokens of a trusted issuer', () => {
     await assert.rejects(verify(await stranger.sign({ ...right(), iss: stranger.url })), refused)
   })
 
+  it('cannot be trusted under the name of our own issuer', () => {
+    const [keys, issuer] = [new URL(idp.jwksUri), own.url]
+    const trusted = read(
+      JSON.stringify([{ issuer, jwksUri: idp.jwksUri, scopes: ['orders:read'] }]),
+    )
+
+    assert.throws(() => createTokenVerifier({ issuer, audience, keys, trusted }), ConfigError)
+  })
+
   it('of an unknown issuer make no request to anybody', async () => {
     const before = stranger.asked()
     await assert.rejects(verify(await stranger.sign({ ...right(), iss: stranger.url })), refused)
@@ -141,6 +157,8 @@ describe('TRUSTED_ISSUERS', () => {
       JSON.stringify([{ ...one, issuer: 'idp' }]),
       JSON.stringify([{ ...one, secret: 'x' }]),
       JSON.stringify([one, one]),
+      // Their clients would have the same names.
+      JSON.stringify([one, { ...one, issuer: 'https://idp.test/' }]),
     ]
     for (const value of wrong) assert.throws(() => read(value), ConfigError, value)
   })

@@ -5,16 +5,18 @@ export interface McpPost {
   readonly params?: Readonly<Record<string, unknown>>
   readonly token?: string | undefined
   readonly headers?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal
 }
 
 /** Posts one message of the 2026-07-28 protocol to `<baseUrl>/mcp`. */
 export function postMcp(
   baseUrl: string,
-  { method, params = {}, token, headers = {} }: McpPost,
+  { method, params = {}, token, headers = {}, signal }: McpPost,
 ): Promise<Response> {
   const name = params.name ?? params.uri
   return fetch(new URL('/mcp', baseUrl), {
     method: 'POST',
+    ...(signal === undefined ? {} : { signal }),
     headers: {
       'content-type': 'application/json',
       accept: 'application/json, text/event-stream',

@@ -4,7 +4,7 @@ import { createTokenVerifier } from '../../platform/access-tokens.ts'
 import { type Doors, mountDoors } from '../../platform/doors.ts'
 import { identifyByToken } from '../../platform/identify.ts'
 import { createLog, type Log } from '../../platform/log.ts'
-import { metadataUrlOf, type Primitives } from '../../platform/mcp-server.ts'
+import type { Primitives } from '../../platform/mcp-server.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { createRateLimit } from '../../platform/rate-limit.ts'
 import { createHttpProcess } from '../../platform/service.ts'
@@ -46,7 +46,6 @@ export async function testServer(options: {
       }),
       admit: createRateLimit(perSecond, burst),
       metrics,
-      metadataUrl: metadataUrlOf(audience),
     }),
     ...{ pool: db, databaseUrl: db.url, log, metrics, callDays: 30, seesAll: 'all:read' },
   })

@@ -30,7 +30,6 @@ import { defaultLimits } from '../../../platform/agent-types.ts'
 import { createPool, type Pool } from '../../../platform/db.ts'
 import { mountDoors } from '../../../platform/doors.ts'
 import { identifyByToken } from '../../../platform/identify.ts'
-import { metadataUrlOf } from '../../../platform/mcp-server.ts'
 import { createRateLimit } from '../../../platform/rate-limit.ts'
 import { createHttpProcess } from '../../../platform/service.ts'
 import { testDatabase } from '../../support/database.ts'
@@ -102,12 +101,8 @@ export async function startTestOrchestrator(): Promise<TestOrchestrator> {
     audience: publicUrl,
     keys: async () => issuer.jwks(),
   })
-  const identify = identifyByToken({
-    verifyToken: verify,
-    admit: createRateLimit(10_000, 10_000),
-    metrics,
-    metadataUrl: metadataUrlOf(publicUrl),
-  })
+  const admit = createRateLimit(10_000, 10_000)
+  const identify = identifyByToken({ verifyToken: verify, admit, metrics })
   const limits = { inFlightMax: 50, queueMax: 50 }
   const deps = Object.assign(limits, {
     ...{ pool, log, watch, engine, flights },
@@ -119,7 +114,7 @@ export async function startTestOrchestrator(): Promise<TestOrchestrator> {
   })
   const elsewhere = { order: 'http://a.example', inventory: 'http://b.example' }
   tokenRoutes(app, {
-    ...{ pool, log, issuer, issuerUrl },
+    ...{ pool, log, issuer, issuerUrl, admit },
     resources: { ...elsewhere, orchestrator: publicUrl, fulfillment: 'http://c.example' },
   })
   orchestrateRoute(app, deps)
