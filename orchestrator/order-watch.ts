@@ -30,9 +30,14 @@ export class OrderWatch {
     })
   }
 
-  /** True when no further watcher is allowed: streams are refused, waits fall back to asking. */
+  /** True when no further stream is let in. */
   get full(): boolean {
     return this.#watchers >= watchersMax
+  }
+
+  /** Those who watch now. */
+  get watchers(): number {
+    return this.#watchers
   }
 
   async start(): Promise<void> {

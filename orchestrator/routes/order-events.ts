@@ -33,6 +33,8 @@ async function streamEvents(
   const { raw } = reply
   const gone = new AbortController()
   raw.once('close', () => gone.abort())
+  // It may have left while the order was read; then nothing tells of its end any more.
+  if (raw.destroyed) gone.abort()
   raw.writeHead(200, {
     'content-type': 'text/event-stream',
     'cache-control': 'no-store',

@@ -569,6 +569,36 @@ describe('the orchestrator over HTTP', () => {
       assert.equal(events.at(-1)?.data.status, 'fulfilled')
     })
 
+    it('leaves no listener behind when a client leaves before it was let in', async () => {
+      const open = holdReservations()
+      const { orderId } = (await submit({ prefer: 'respond-async' })).json()
+      const reserving = async () => orchestrator.services.tools.includes('reserve_stock')
+      await waitFor(reserving, { what: 'the order to wait' })
+      const locked = await orchestrator.pool.connect()
+      await locked.query('begin')
+      await locked.query('lock table customer_order in access exclusive mode')
+
+      const request = get(`${origin}/orders/${orderId}/events`, { headers: acme })
+      request.on('error', () => {})
+      const isReading = `select 1 from pg_locks l join pg_database d on d.oid = l.database
+        where not granted and datname = current_database()`
+      await waitFor(async () => ((await locked.query(isReading)).rowCount ?? 0) > 0, {
+        what: 'the read of the order',
+      })
+      const before = orchestrator.watch.watchers
+      const closed = new Promise((resolve) => request.once('close', resolve))
+      request.destroy()
+      await closed
+      await locked.query('commit')
+      locked.release()
+
+      // Another one comes in later and is heard of, so the first has been dealt with by then.
+      await read(orderId)
+      await waitFor(() => orchestrator.watch.watchers === before, { what: 'nobody to watch' })
+      assert.equal((await read(orderId)).status, 'running')
+      open()
+    })
+
     it('leaves no listener behind when a crowd of clients leaves in the middle', async () => {
       const open = holdReservations()
       const { orderId } = (await submit({ prefer: 'respond-async' })).json()

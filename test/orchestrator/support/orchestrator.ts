@@ -48,6 +48,7 @@ export interface TestOrchestrator extends AsyncDisposable {
   /** What intake and the sweeps take. */
   readonly deps: IntakeDeps
   readonly issuer: Issuer
+  readonly watch: OrderWatch
   readonly services: Services
   /** What the services say; a test may change it. */
   readonly table: Record<string, Table[string]>
@@ -133,7 +134,7 @@ export async function startTestOrchestrator(): Promise<TestOrchestrator> {
   await doors.start()
 
   return {
-    ...{ app, pool, deps, issuer, services, table, limits },
+    ...{ app, pool, deps, issuer, watch, services, table, limits },
     async token(clientId, scope, audience = publicUrl) {
       const stored = await pool.query<StoredKey>(
         `select kid, public_jwk as "publicJwk", private_jwe as "privateJwe" from signing_key`,
