@@ -8,8 +8,8 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import pg from 'pg'
-import { type Platform, startPlatform } from '../launcher/platform.ts'
+import { startPlatform } from '../launcher/platform.ts'
+import { fillStock } from './fill-stock.ts'
 
 const portOffset = 31_000
 const ordinary = { sku: 'ABC123', qty: 5, customer: 'John Doe' }
@@ -116,27 +116,12 @@ async function withPlatform(realistic: boolean, measure: (url: string) => Promis
     onLine: (name, line) => console.log(`${name} ${line}`),
   })
   try {
-    await fillStock(platform)
+    await fillStock(platform, ordinary.sku, stockForAll)
     await measure(platform.urls.orchestrator)
   } finally {
     await platform.stop()
     await rm(dataDir, { recursive: true, force: true })
   }
-}
-
-async function fillStock({ databaseUrls }: Platform): Promise<void> {
-  const client = new pg.Client({ connectionString: databaseUrls.inventory })
-  await client.connect()
-  await client.query(
-    `with filled as (
-       update stock set available = available + $2, adjusted = adjusted + $2 where sku = $1
-       returning available
-     )
-     insert into stock_adjustment (request_id, sku, quantity, available_after, reason, adjusted_by)
-     select gen_random_uuid(), $1, $2, available, 'benchmark', 'bench' from filled`,
-    [ordinary.sku, stockForAll],
-  )
-  await client.end()
 }
 
 function percentiles(values: readonly number[]) {
