@@ -1,12 +1,24 @@
-/** Structured logs: one JSON line an event, fields instead of prose, nothing secret or personal. */
+/**
+ * Structured logs: one JSON line an event, fields instead of prose, nothing secret or personal. Each
+ * line says of itself which order, step, attempt and trace it belongs to, where it belongs to one.
+ */
 import { type DestinationStream, type Logger, pino } from 'pino'
+import { currentWork } from './work.ts'
 
 export type Log = Logger
 
 /** Never in a log line, neither at its top nor in what it holds, two levels down. */
-const secrets = ['authorization', 'Authorization', 'accessToken', 'apiKey', 'password']
-const secretPaths = [
-  ...secrets.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
+const secrets = [
+  ...['authorization', 'Authorization', 'cookie', 'accessToken', 'access_token', 'apiKey'],
+  ...['password', 'secret', 'clientSecret', 'client_secret', 'clientAssertion', 'client_assertion'],
+]
+/** Words of people, and where they live, whatever object they come in. */
+const personal = [
+  ...['customer', 'customerName', 'email', 'phone', 'note', 'address', 'shipTo', 'recipient'],
+  ...['street1', 'street2'],
+]
+const hiddenPaths = [
+  ...[...secrets, ...personal].flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
   ...['["x-api-key"]', '*["x-api-key"]', '*.*["x-api-key"]'],
 ]
 
@@ -30,7 +42,9 @@ export function createLog(service: string, level: string, destination?: Destinat
     level,
     base: { service },
     serializers: { err: (error: unknown) => loggable(error) },
-    redact: { paths: secretPaths, censor: '[redacted]' },
+    redact: { paths: hiddenPaths, censor: '[redacted]' },
+    // Pino adds the fields of the line to this object, so it must be one of its own.
+    mixin: () => ({ ...currentWork() }),
     formatters: { level: (label: string) => ({ level: label }) },
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
   }

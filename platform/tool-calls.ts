@@ -30,14 +30,17 @@ export interface CallRecord {
 export class ToolCallLog {
   readonly #pool: Pool
   readonly #log: Log
+  readonly #onDropped: (rows: number) => void
   readonly #waiting: (CallRecord & { readonly calledAt: string })[] = []
   readonly #stopping = new AbortController()
   #writing: Promise<void> = Promise.resolve()
   #dropped = 0
 
-  constructor(pool: Pool, log: Log) {
+  /** `onDropped` hears of rows that are lost. */
+  constructor(pool: Pool, log: Log, onDropped: (rows: number) => void = () => {}) {
     this.#pool = pool
     this.#log = log
+    this.#onDropped = onDropped
   }
 
   start(): void {
@@ -104,6 +107,7 @@ export class ToolCallLog {
 
   #tellDropped(): void {
     if (this.#dropped === 0) return
+    this.#onDropped(this.#dropped)
     this.#log.error({ dropped: this.#dropped }, 'call rows were dropped; their log lines remain')
     this.#dropped = 0
   }
