@@ -52,7 +52,7 @@ const forgetMs = 60_000
 /** Mounts them on `app`. */
 export function mountDoors(app: FastifyInstance, options: DoorsOptions): Doors {
   const { name, primitives, identify, pool, log, metrics, databaseUrl, seesAll } = options
-  const calls = new ToolCallLog(pool, log, (rows) => metrics.callRowsDropped.inc(rows))
+  const calls = new ToolCallLog(pool, log, () => metrics.callRowsDropped.inc())
   const bus = new ResourceBus({ databaseUrl, pool, log, ...(seesAll && { seesAll }) })
   const record = calls.record.bind(calls)
   const runTool = createToolRunner({ server: name, metrics, spend: spendIn(pool), record })

@@ -30,14 +30,14 @@ export interface CallRecord {
 export class ToolCallLog {
   readonly #pool: Pool
   readonly #log: Log
-  readonly #onDropped: (rows: number) => void
+  readonly #onDropped: () => void
   readonly #waiting: (CallRecord & { readonly calledAt: string })[] = []
   readonly #stopping = new AbortController()
   #writing: Promise<void> = Promise.resolve()
   #dropped = 0
 
-  /** `onDropped` hears of rows that are lost. */
-  constructor(pool: Pool, log: Log, onDropped: (rows: number) => void = () => {}) {
+  /** `onDropped` hears of every row that is lost. */
+  constructor(pool: Pool, log: Log, onDropped: () => void = () => {}) {
     this.#pool = pool
     this.#log = log
     this.#onDropped = onDropped
@@ -64,7 +64,7 @@ export class ToolCallLog {
     this.#waiting.push({ ...row, calledAt: new Date().toISOString() })
     if (this.#waiting.length <= waitingMax) return
     this.#waiting.shift()
-    this.#dropped += 1
+    this.#drop()
   }
 
   async #keepWriting(): Promise<void> {
@@ -98,16 +98,20 @@ export class ToolCallLog {
     } catch (error) {
       if (!isDatabaseError(error) || databaseFault(error) !== error) throw error
       if (batch.length === 1) {
-        this.#dropped += 1
+        this.#drop()
         return
       }
       for (const row of batch) await this.#insert([row])
     }
   }
 
+  #drop(): void {
+    this.#dropped += 1
+    this.#onDropped()
+  }
+
   #tellDropped(): void {
     if (this.#dropped === 0) return
-    this.#onDropped(this.#dropped)
     this.#log.error({ dropped: this.#dropped }, 'call rows were dropped; their log lines remain')
     this.#dropped = 0
   }
