@@ -108,7 +108,7 @@ describe('a log line about an error', () => {
     ])
   })
 
-  it('shows neither secrets nor words of people, at its top and two levels down', () => {
+  it('shows neither secrets nor words of people, at whatever depth', () => {
     const { log, lines } = collect()
     const canary = 'canary-7f3a'
     const names = [
@@ -119,10 +119,11 @@ describe('a log line about an error', () => {
     for (const name of names) {
       log.info({ [name]: canary }, 'one')
       log.info({ order: { [name]: { text: canary } } }, 'two')
-      log.info({ order: { inner: { [name]: [canary] } } }, 'three')
+      log.info({ orders: [{ inner: { lines: [{ [name]: [canary] }] } }] }, 'deep')
+      log.info({ a: { b: { c: { d: { e: { f: { g: canary } } } } } } }, 'deeper than is shown')
     }
 
-    assert.equal(lines.length, names.length * 3)
+    assert.equal(lines.length, names.length * 4)
     assert.doesNotMatch(lines.join(), /canary/)
   })
 
