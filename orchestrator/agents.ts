@@ -10,6 +10,7 @@ import {
   type AgentSettings,
   type AgentSpec,
   agentTool,
+  isRefusal,
 } from '../platform/agent-types.ts'
 import { rejected } from '../platform/errors.ts'
 import { clipReasons } from '../platform/tool.ts'
@@ -110,11 +111,15 @@ export async function makePlan(
 
 type DecideFile = Pick<CaseFile, 'facts' | 'proposals' | 'reservation'>
 
-const decideSpec = (settings: AgentSettings): AgentSpec<typeof decideVerdict> => ({
+const decideSpec = (
+  settings: AgentSettings,
+  holdsWithout = isRefusal,
+): AgentSpec<typeof decideVerdict> => ({
   name: 'decide',
   prompt: decidePrompt,
   verdict: decideVerdict,
   ...settings,
+  holdsWithout,
 })
 
 const decideTools = (key: OrderKey, file: DecideFile) => [
@@ -171,11 +176,12 @@ export async function decide(
   key: OrderKey,
   file: DecideFile,
   checks: Checks,
-  prepared: PreparedDecision | null,
+  { prepared, mayRulesShip }: { prepared: PreparedDecision | null; mayRulesShip: boolean },
 ): Promise<DecideResult> {
   const tools = decideTools(key, file)
   const draft = prepared?.draft ?? null
-  const run = await runAgent(deps, decideSpec(settings), tools, key, neverAborted, draft)
+  const spec = decideSpec(settings, (failure) => !mayRulesShip || isRefusal(failure))
+  const run = await runAgent(deps, spec, tools, key, neverAborted, draft)
   if (run.by === 'agent') {
     return { ...finalDecision(checks, { verdict: run.verdict }), agent: run.record }
   }

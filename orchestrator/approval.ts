@@ -87,8 +87,9 @@ export async function offerApproval(deps: ApprovalDeps, row: OrderRow): Promise<
   try {
     return await makeOffer(deps, row)
   } catch (cause) {
-    const { orderId } = row
-    if (named(cause).kind === 'internal') deps.log.error({ err: cause, orderId }, 'no approval')
+    const { orderId, traceId } = row
+    const fields = { err: cause, orderId, traceId }
+    if (named(cause).kind === 'internal') deps.log.error(fields, 'no approval')
     const { code, message } = toWire(cause)
     return { available: false, code, message }
   }

@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { VerifiedToken } from '../platform/access-tokens.ts'
 import { assertBound, assertScope } from '../platform/authority.ts'
-import { denied } from '../platform/errors.ts'
+import { denied, named } from '../platform/errors.ts'
 import type { Identify } from '../platform/identify.ts'
 import type { CallContext } from '../platform/tool.ts'
 import { noSuchOrder } from './order-store.ts'
@@ -63,17 +63,23 @@ export function identifyLocally(publicUrl: string): Identify {
 }
 
 /**
- * What the routes ask: who is it, and may it do this at all.
+ * What the routes ask: who is it, and may it do this at all. `onRefused` hears of what a token is not
+ * good for; what it is itself, `identify` has counted.
  *
  * @throws what `identify` throws; denied `insufficient_scope` (403), `order_not_bound` (403).
  */
 export const authenticateBy =
-  (identify: Identify): Authenticate =>
+  (identify: Identify, onRefused: (code: string) => void = () => {}): Authenticate =>
   async (request, scope) => {
     const token = await identify(request)
     const needs = { scope, bound: 'none' } as const
-    assertScope(token, needs)
-    assertBound(token, needs, undefined)
+    try {
+      assertScope(token, needs)
+      assertBound(token, needs, undefined)
+    } catch (cause) {
+      onRefused(named(cause).code)
+      throw cause
+    }
     return callerOf(token)
   }
 

@@ -23,7 +23,7 @@ export async function startOrLeave(deps: IntakeDeps, row: OrderRow): Promise<voi
   const mayStartHere = !deps.draining.aborted && deps.flights.running < deps.inFlightMax
   const dispatch = mayStartHere ? 'direct' : 'queued'
   await startRun(deps, row, dispatch).catch((error: unknown) => {
-    const { orderId, round } = row
-    deps.log.warn({ err: error, orderId, round }, 'run not started; the sweep will')
+    const { orderId, round, traceId } = row
+    deps.log.warn({ err: error, orderId, round, traceId }, 'run not started; the sweep will')
   })
 }

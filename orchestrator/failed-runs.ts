@@ -5,6 +5,7 @@
  */
 import type { Pool } from '../platform/db.ts'
 import type { Log } from '../platform/log.ts'
+import { inWork } from '../platform/work.ts'
 import type { Engine } from './engine/seam.ts'
 import { findRunning } from './order-store.ts'
 import { runIdOf } from './runs.ts'
@@ -26,13 +27,17 @@ export async function endFailedRuns({ pool, engine, log, onEnd }: FailedRunDeps)
   const states = await engine.statuses(rows.map(runIdOf))
   for (const row of rows) {
     if (states.get(runIdOf(row)) !== 'failed') continue
-    const { orderId, round, resumes: resume } = row
+    const { orderId, round, resumes: resume, traceId } = row
     const message = 'The run of this order failed'
     const ending = endStuck({ kind: 'internal', code: 'run_failed', message })
     const { wanted } = row.summary ?? {}
     const summary = wanted === undefined ? ending.summary : { ...ending.summary, wanted }
-    await recordEnding(pool, { orderId, round }, { ...ending, summary }, { resume })
-    onEnd(ending, row.requestedAt.getTime())
-    log.error({ orderId, round }, 'an order is stuck: its run failed')
+    await inWork({ orderId, round, traceId }, async () => {
+      const key = { orderId, round }
+      const isFirst = await recordEnding(pool, key, { ...ending, summary }, { resume })
+      if (!isFirst) return
+      onEnd(ending, row.requestedAt.getTime())
+      log.error('an order is stuck: its run failed')
+    })
   }
 }

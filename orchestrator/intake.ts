@@ -35,7 +35,7 @@ export async function submitOrder(deps: IntakeDeps, submission: Submission): Pro
   const { clientId, request, traceId } = submission
   const bodyHash = hashOf(request)
   const enter = async (dispatch: 'direct' | 'queued'): Promise<OrderRow> => {
-    const { row } = await takeIn(deps.pool, {
+    const { row, isNew } = await takeIn(deps.pool, {
       orderId: randomUUID(),
       clientId,
       idempotencyKey: submission.idempotencyKey ?? `none-${randomUUID()}`,
@@ -44,6 +44,8 @@ export async function submitOrder(deps: IntakeDeps, submission: Submission): Pro
       labelKey: randomUUID(),
       traceId,
     })
+    const { orderId, round } = row
+    if (isNew) deps.log.info({ orderId, round, traceId, clientId, dispatch }, 'order taken in')
     if (row.status === 'running') await startRun(deps, row, dispatch)
     return row
   }
@@ -77,6 +79,7 @@ export async function startForgotten(deps: IntakeDeps): Promise<void> {
     // Most of them wait in the queue, or for the end of their first step.
     if (states.has(runIdOf(row))) continue
     await startRun(deps, row, 'queued')
-    log.warn({ orderId: row.orderId }, 'started an order that was taken in but not started')
+    const { orderId, round, traceId } = row
+    log.warn({ orderId, round, traceId }, 'started an order that was taken in but not started')
   }
 }

@@ -25,8 +25,8 @@ export interface Issuer {
   authorizeFor(audience: string): Authorize
   /** Signs a token for a client from outside; a scope that is none for the outside is a bug. */
   signForClient(grant: ClientGrant): Promise<string>
-  /** From now on follows rotations and rotates by age, until `stop`. */
-  start(log: Log): void
+  /** From now on follows rotations and rotates by age, until `stop`; `onRotated` hears of the latter. */
+  start(log: Log, onRotated?: () => void): void
   stop(): void
 }
 
@@ -63,9 +63,9 @@ export async function createIssuer(
       const grant = { audience, clientId, scope: scopes.join(' ') }
       return signAccessToken(issuerUrl, await ring.signingKey(), grant)
     },
-    start: (log) => {
+    start: (log, onRotated) => {
       timer = setInterval(() => {
-        Promise.all([ring.tend(log), forgetAssertions(pool)]).catch((error: unknown) =>
+        Promise.all([ring.tend(log, onRotated), forgetAssertions(pool)]).catch((error: unknown) =>
           log.warn({ err: error }, 'signing keys not refreshed'),
         )
       }, timing.refresh)

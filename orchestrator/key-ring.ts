@@ -62,11 +62,15 @@ export class KeyRing {
     return ring
   }
 
-  /** To be done again and again: rotates by age, reads the keys, deletes those that are hidden. */
-  async tend(log: Log): Promise<void> {
+  /**
+   * To be done again and again: rotates by age, reads the keys, deletes those that are hidden.
+   * `onRotated` hears of a rotation by this replica.
+   */
+  async tend(log: Log, onRotated: () => void = () => {}): Promise<void> {
     const { rotateAfterDays } = this.#timing
     if (await rotateKeys(this.#pool, this.#encryptionKey, this.#timing, rotateAfterDays)) {
       log.info({ afterDays: rotateAfterDays }, 'signing keys rotated')
+      onRotated()
     }
     await this.refresh()
     await deleteHiddenKeys(this.#pool)

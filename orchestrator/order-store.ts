@@ -205,8 +205,8 @@ export async function requestCancel(db: Db, orderId: string): Promise<void> {
 }
 
 /**
- * Records the outcome of a round, once: the first one stands. `resume` is that of the run that ends:
- * a run from before the last resume ends nothing any more.
+ * Records the outcome of a round, once: the first one stands, and only its writer is told true.
+ * `resume` is that of the run that ends: a run from before the last resume ends nothing any more.
  */
 export async function finishOrder(
   db: Db,
@@ -214,15 +214,16 @@ export async function finishOrder(
   round: number,
   end: { outcome: Outcome; code: string | null; summary: OutcomeSummary },
   resume = 0,
-): Promise<void> {
+): Promise<boolean> {
   // A stuck order keeps its phase: it can be resumed from there.
-  await db.query(
+  const ended = await db.query(
     `update customer_order
         set status = $3, code = $4, summary = $5, finished_at = now(),
             phase = case when $3 = 'stuck' then phase else 'closed' end
       where order_id = $1 and round = $2 and resumes = $6 and status = 'running'`,
     [orderId, round, end.outcome, end.code, storableJson(end.summary), resume],
   )
+  return ended.rowCount === 1
 }
 
 /**

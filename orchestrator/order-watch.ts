@@ -18,7 +18,8 @@ export class OrderWatch {
   readonly #listeners = new Map<string, Set<Listener>>()
   #watchers = 0
 
-  constructor(databaseUrl: string, log: Log) {
+  /** `onReconnected`: notifications may have been missed; those who wait look by themselves. */
+  constructor(databaseUrl: string, log: Log, onReconnected: () => void = () => {}) {
     this.#listener = new PgListener({
       databaseUrl,
       channel,
@@ -27,6 +28,7 @@ export class OrderWatch {
         const [orderId = '', type = ''] = payload.split(' ')
         for (const listener of this.#listeners.get(orderId) ?? []) listener(type)
       },
+      onReconnected,
     })
   }
 

@@ -17,7 +17,7 @@ import {
 } from '../platform/config.ts'
 import { createPool } from '../platform/db.ts'
 import { mountDoors } from '../platform/doors.ts'
-import { type Identify, identifyByToken } from '../platform/identify.ts'
+import { countRefusals, type Identify, identifyByToken } from '../platform/identify.ts'
 import { createLog, type Log } from '../platform/log.ts'
 import { createMcpCaller } from '../platform/mcp-client.ts'
 import { createMetrics, type Metrics } from '../platform/metrics.ts'
@@ -36,6 +36,7 @@ import { createIssuer, type Issuer, readEncryptionKey } from './issuer.ts'
 import { createOrderMetrics } from './metrics.ts'
 import { orchestratorOffers } from './offers.ts'
 import { orchestratorApi } from './openapi.ts'
+import { channel as orderChannel } from './order-events.ts'
 import { countStuck } from './order-store.ts'
 import { OrderWatch } from './order-watch.ts'
 import { approvalRoutes } from './routes/approvals.ts'
@@ -105,6 +106,7 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
     log,
     config.DATABASE_TIMEOUT_MS,
   )
+  metrics.watchPool('service', pool)
   await migrate(pool, new URL('./migrations/', import.meta.url))
   const issuer = await createIssuer(pool, config.ISSUER_URL, encryptionKey, keyTiming(config))
   const orderMetrics = createOrderMetrics(metrics)
@@ -118,10 +120,20 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
     queueConcurrency: config.IN_FLIGHT_MAX,
     log,
     onRecovered: (runs) => orderMetrics.recoveries.inc(runs),
+    watchPool: metrics.watchPool,
   })
-  const onEnd: FlowDeps['onEnd'] = ({ outcome }, acceptedAtMs) => {
-    orderMetrics.orders.inc({ outcome })
-    orderMetrics.duration.observe({ outcome }, (Date.now() - acceptedAtMs) / 1_000)
+  orderMetrics.watchOrders({
+    inFlight: () => flights.running,
+    waiting: async () => ({
+      queued: await engine.queued(),
+      queueAgeSeconds: await engine.queueAgeSeconds(),
+      stuck: await countStuck(pool),
+    }),
+  })
+  const onEnd: FlowDeps['onEnd'] = ({ outcome, code }, acceptedAtMs) => {
+    const durationMs = Date.now() - acceptedAtMs
+    orderMetrics.ended(outcome, durationMs)
+    log.info({ outcome, code, durationMs }, 'order ended')
   }
   const flowDeps = {
     ...services,
@@ -131,7 +143,10 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
     onEnd,
   }
   registerRuns(engine, flights, flowDeps)
-  const watch = new OrderWatch(config.DATABASE_URL, log)
+  metrics.listenReconnects.inc({ channel: orderChannel }, 0)
+  const watch = new OrderWatch(config.DATABASE_URL, log, () =>
+    metrics.listenReconnects.inc({ channel: orderChannel }),
+  )
   await watch.start()
   await engine.launch()
 
@@ -149,7 +164,7 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
     inFlightMax: config.IN_FLIGHT_MAX,
     queueMax: config.QUEUE_MAX,
     rules: runRules(config),
-    authenticate: authenticateBy(identify),
+    authenticate: authenticateBy(identify, metrics.refused),
     answers: { publicUrl: config.PUBLIC_URL, mode: model.mode },
     draining: draining.signal,
   }
@@ -159,6 +174,7 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
     issuer,
     issuerUrl: config.ISSUER_URL,
     admit,
+    onRefused: metrics.refused,
     resources: {
       orchestrator: config.PUBLIC_URL,
       order: config.ORDER_URL,
@@ -185,18 +201,10 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
   await doors.start()
   await http.app.listen({ host: config.HOST, port: config.PORT })
 
-  issuer.start(log)
+  issuer.start(log, () => orderMetrics.keyRotations.inc())
   const sweep = setInterval(() => {
-    orderMetrics.inFlight.set(flights.running)
     Promise.all([startForgotten(deps), endFailedRuns({ ...deps, onEnd })]).catch((error: unknown) =>
       log.warn({ err: error }, 'sweep failed'),
-    )
-    Promise.all([engine.queued(), countStuck(pool)]).then(
-      ([queued, stuck]) => {
-        orderMetrics.queued.set(queued)
-        orderMetrics.stuck.set(stuck)
-      },
-      () => {},
     )
   }, sweepMs)
   log.info({ port: config.PORT, claudeMode: model.mode, auth: config.AUTH }, 'ready')
@@ -271,7 +279,7 @@ function createIdentify(
   metrics: Metrics,
   admit: Admit,
 ): Identify {
-  if (config.AUTH === 'off') return identifyLocally(config.PUBLIC_URL)
+  if (config.AUTH === 'off') return countRefusals(metrics, identifyLocally(config.PUBLIC_URL))
   return identifyByToken({
     verifyToken: createTokenVerifier({
       issuer: config.ISSUER_URL,

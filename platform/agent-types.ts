@@ -57,7 +57,12 @@ export interface AgentSpec<V extends z.ZodObject> {
   readonly prompt: string
   readonly verdict: V
   readonly limits: AgentLimits
+  /** Whether the order is held for want of a verdict, where rules may not decide. Default never. */
+  readonly holdsWithout?: (failure: AgentFailure) => boolean
 }
+
+/** A model that refuses the task has seen something: a person looks, rules do not decide. */
+export const isRefusal = ({ code }: AgentFailure): boolean => code === 'refused'
 
 /** The part of a spec that an operator sets. */
 export type AgentSettings = Pick<

@@ -43,7 +43,9 @@ export async function runAgent<V extends z.ZodObject>(
   const result = await run.toEnd()
   const { mode } = deps.model
   const repaired = result.by === 'agent' && result.record.repaired
-  const outcome = result.by === 'rules' ? 'rules' : repaired ? 'repaired' : 'verdict'
+  const holds = result.by === 'rules' && spec.holdsWithout?.(result.reason) === true
+  const without = holds ? 'held' : 'rules'
+  const outcome = result.by === 'rules' ? without : repaired ? 'repaired' : 'verdict'
   deps.metrics.agentOutcomes.inc({ outcome, mode })
   deps.metrics.agentTurns.observe({ mode }, result.record.turns)
   if (result.by === 'rules') {

@@ -2,6 +2,7 @@
 import pg from 'pg'
 import { unavailable } from './errors.ts'
 import type { Log } from './log.ts'
+import { outsideWork } from './work.ts'
 
 export type Pool = pg.Pool
 export type Tx = pg.PoolClient
@@ -86,9 +87,12 @@ export function createPool(
     idle_in_transaction_session_timeout: queryTimeoutMs,
     keepAlive: true,
   })
-  pool.on('error', (error) => log.warn({ err: error }, 'idle database connection failed'))
+  // Whoever's query opened the connection, its failure is not that order's.
+  const warn = (error: Error, message: string) =>
+    outsideWork(() => log.warn({ err: error }, message))
+  pool.on('error', (error) => warn(error, 'idle database connection failed'))
   pool.on('connect', (client) => {
-    client.on('error', (error) => log.warn({ err: error }, 'database connection failed'))
+    client.on('error', (error) => warn(error, 'database connection failed'))
   })
   return pool
 }

@@ -12,7 +12,7 @@ import type { Metrics } from './metrics.ts'
 import { buildOpenApi } from './openapi.ts'
 import { doorOperations } from './openapi-doors.ts'
 import type { ApiPart } from './openapi-operation.ts'
-import { ResourceBus } from './resource-bus.ts'
+import { ResourceBus, resourceChannel } from './resource-bus.ts'
 import { createToolRunner } from './run-tool.ts'
 import { forgetOldCalls, spendIn } from './spent-tokens.ts'
 import { ToolCallLog } from './tool-calls.ts'
@@ -52,13 +52,21 @@ const forgetMs = 60_000
 /** Mounts them on `app`. */
 export function mountDoors(app: FastifyInstance, options: DoorsOptions): Doors {
   const { name, primitives, identify, pool, log, metrics, databaseUrl, seesAll } = options
-  const calls = new ToolCallLog(pool, log)
+  const calls = new ToolCallLog(pool, log, () => metrics.callRowsDropped.inc())
   const bus = new ResourceBus({ databaseUrl, pool, log, ...(seesAll && { seesAll }) })
   const record = calls.record.bind(calls)
   const runTool = createToolRunner({ server: name, metrics, spend: spendIn(pool), record })
   completeChallenges(app, metadataUrlOf(options.resourceUrl))
   const mcp = mountMcp(app, { ...options, bus, runTool, record })
-  bus.onMissed(() => mcp.dropStreams())
+  metrics.expectTools(
+    name,
+    primitives.tools.map(({ contract }) => contract.name),
+  )
+  metrics.listenReconnects.inc({ channel: resourceChannel }, 0)
+  bus.onMissed(() => {
+    metrics.listenReconnects.inc({ channel: resourceChannel })
+    mcp.dropStreams()
+  })
   mountFacade(app, { tools: primitives.tools, identify, runTool })
   const document = describeApi(options)
   app.get('/openapi.json', async () => document)

@@ -20,21 +20,25 @@ export function identifyByToken(options: {
   readonly metrics: Metrics
 }): Identify {
   const { verifyToken, admit, metrics } = options
-  return async ({ headers }) => {
-    try {
-      const bearer = bearerOf(headers.authorization)
-      if (bearer === undefined) throw unauthenticated('missing_token')
-      const token = await verifyToken(bearer).catch((cause: unknown) => {
-        const { kind, code, message } = named(cause)
-        throw kind === 'denied' ? unauthenticated(code, message) : cause
-      })
-      admit(token.clientId)
-      return token
-    } catch (cause) {
-      metrics.authRefusals.inc({ reason: named(cause).code })
+  return countRefusals(metrics, async ({ headers }) => {
+    const bearer = bearerOf(headers.authorization)
+    if (bearer === undefined) throw unauthenticated('missing_token')
+    const token = await verifyToken(bearer).catch((cause: unknown) => {
+      const { kind, code, message } = named(cause)
+      throw kind === 'denied' ? unauthenticated(code, message) : cause
+    })
+    admit(token.clientId)
+    return token
+  })
+}
+
+/** The same, with every refusal counted. */
+export function countRefusals(metrics: Metrics, identify: Identify): Identify {
+  return (request) =>
+    identify(request).catch((cause: unknown) => {
+      metrics.refused(named(cause).code)
       throw cause
-    }
-  }
+    })
 }
 
 function unauthenticated(

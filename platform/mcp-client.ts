@@ -59,7 +59,8 @@ export function createMcpCaller(options: {
   return {
     call: (contract, input, callOptions) =>
       breaker.run(async () => {
-        const end = metrics.clientDuration.startTimer({ server, tool: contract.name })
+        const labels = { server, tool: contract.name }
+        const end = metrics.clientDuration.startTimer(labels, callOptions.traceId)
         try {
           const bound = contract.bound === 'order' ? callOptions.orderId : undefined
           const token = await authorize({

@@ -23,6 +23,7 @@ import {
   watchedMax,
 } from './mcp-message.ts'
 import type { Primitives } from './mcp-server.ts'
+import { isAccessCode } from './metric-labels.ts'
 import type { Metrics } from './metrics.ts'
 import { findResource, uriOf } from './resource.ts'
 import type { CallContext } from './tool.ts'
@@ -67,9 +68,7 @@ export function createMcpDoor(options: McpDoorOptions) {
     } catch (cause) {
       const error = named(databaseFault(cause))
       if (token !== undefined) tellRefusal(options, asked, token, error, request.id)
-      if (error.code === 'insufficient_scope' || error.code === 'order_not_bound') {
-        metrics.authRefusals.inc({ reason: error.code })
-      }
+      if (isAccessCode(error.code)) metrics.refused(error.code)
       return refusal(error, [...new Set(asked.map(({ needs }) => needs.scope))], metadataUrl)
     }
   }

@@ -79,6 +79,9 @@ export function createModel(config: ClaudeConfig, prices: Prices, metrics: Metri
   const client = createClient(config)
   const breakers = new Map<string, CircuitBreaker>()
   const rateLimits = new ModelRateLimits()
+  const models = Object.keys(prices.models)
+  metrics.expectModels(models, mode)
+  for (const model of models) breakerOf(breakers, model, metrics)
 
   return {
     mode,
@@ -100,7 +103,7 @@ export function createModel(config: ClaudeConfig, prices: Prices, metrics: Metri
       const usage = readUsage(message.usage)
       recordUsage(metrics, model, mode, usage)
       const cost = costNanoUsd(prices, model, usage)
-      metrics.claudeCostUsd.inc({ model, mode }, cost / 1e9)
+      metrics.claudeCost.add({ model, mode }, cost)
       const isUsable = isSendable(message.content, request.outputTokensMax)
       const stopReason = isUsable ? stopReasonOf(message.stop_reason) : 'unusable'
       metrics.claudeRequests.inc({ model, outcome: stopReason, mode })

@@ -22,7 +22,12 @@ const probes = (metadataPath: string): readonly Operation[] => [
   {
     ...{ method: 'get', path: '/metrics', operationId: 'getMetrics', tag: 'process' },
     ...{ summary: 'What Prometheus scrapes', access: 'open' },
-    answers: { 200: { description: 'Metrics', content: { 'text/plain': z.string() } } },
+    answers: {
+      200: {
+        description: 'Metrics; with exemplars for who asks for OpenMetrics',
+        content: { 'text/plain': z.string(), 'application/openmetrics-text': z.string() },
+      },
+    },
   },
   {
     ...{ method: 'get', path: '/openapi.json', operationId: 'getOpenApi', tag: 'process' },

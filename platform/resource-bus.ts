@@ -9,7 +9,7 @@ import type { Pool } from './db.ts'
 import type { Log } from './log.ts'
 import { PgListener } from './pg-listener.ts'
 
-const channel = 'resource_updated'
+export const resourceChannel = 'resource_updated'
 
 /** With `clientId`, what changed is that client's alone, and nobody else may learn that it did. */
 const payload = z.object({ uri: z.string(), clientId: z.string().optional() })
@@ -41,7 +41,7 @@ export class ResourceBus {
     this.#seesAll = options.seesAll
     this.#listener = new PgListener({
       databaseUrl: options.databaseUrl,
-      channel,
+      channel: resourceChannel,
       log: options.log,
       onNotification: (text) => this.#deliver(text),
       onReconnected: () => this.#tellMissed(),
@@ -64,7 +64,7 @@ export class ResourceBus {
   /** Tells every replica. A hint that is lost is no harm: readers re-read when they come back. */
   publish(event: BusEvent): void {
     this.#pool
-      .query('select pg_notify($1, $2)', [channel, JSON.stringify({ uri: event.uri })])
+      .query('select pg_notify($1, $2)', [resourceChannel, JSON.stringify({ uri: event.uri })])
       .catch((error: unknown) => this.#log.warn({ err: error }, 'change not published'))
   }
 

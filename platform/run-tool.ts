@@ -6,12 +6,14 @@ import type { VerifiedToken } from './access-tokens.ts'
 import { assertBound, assertScope } from './authority.ts'
 import { databaseFault } from './db.ts'
 import { AppError, invalid, named } from './errors.ts'
+import { isAccessCode } from './metric-labels.ts'
 import type { Metrics } from './metrics.ts'
 import { redactArguments } from './redact.ts'
 import type { Spend } from './spent-tokens.ts'
 import type { CallContext, Tool, ToolContract } from './tool.ts'
 import type { CallRecord } from './tool-calls.ts'
 import { checkVersion, type Warning } from './tool-version.ts'
+import { inWork } from './work.ts'
 
 export interface ToolCall {
   readonly tool: Tool
@@ -41,7 +43,8 @@ export function createToolRunner(options: {
   return async (call) => {
     const { contract } = call.tool
     const startedMs = performance.now()
-    const end = metrics.toolDuration.startTimer({ server, tool: contract.name })
+    const { traceId } = call.context
+    const end = metrics.toolDuration.startTimer({ server, tool: contract.name }, traceId)
     let input: Record<string, unknown> | undefined
     const told = (outcome: CallRecord['outcome'], code?: string, cause?: unknown) => {
       end()
@@ -51,16 +54,21 @@ export function createToolRunner(options: {
     try {
       assertScope(call.token, contract)
       const warnings = checkVersion(contract, call.statedVersion)
-      input = readInput(contract, call.input)
-      assertBound(call.token, contract, input.orderId)
+      const parsed = readInput(contract, call.input)
+      input = parsed
+      assertBound(call.token, contract, parsed.orderId)
       if (contract.bound === 'order' && !contract.annotations.readOnlyHint) await spend(call.token)
       const { clientId, scopes } = call.token
-      const output = await call.tool.handle(input, { ...call.context, clientId, scopes })
+      const context = { ...call.context, clientId, scopes }
+      const output = await inWork({ traceId, ...orderOf(parsed, call.token) }, () =>
+        call.tool.handle(parsed, context),
+      )
       const checked = readOutput(contract, output)
       told('ok')
       return { output: checked, warnings }
     } catch (cause) {
       const error = named(databaseFault(cause))
+      if (isAccessCode(error.code)) metrics.refused(error.code)
       told(error.kind, error.code, cause)
       throw error
     }
@@ -72,18 +80,26 @@ function describeCall(
   input: Record<string, unknown> | undefined,
   startedMs: number,
 ) {
-  const orderId = typeof input?.orderId === 'string' ? input.orderId : token.orderId
   return {
     kind: 'tool' as const,
     name: contract.name,
     via,
     clientId: token.clientId,
-    orderId,
+    orderId: orderOf(input, token).orderId,
     // What does not fit the schema may be anything, under any name.
     arguments: input === undefined ? '[invalid]' : redactArguments(input, contract.plain),
     durationMs: Math.round(performance.now() - startedMs),
     traceId: context.traceId,
   }
+}
+
+/** The order that a call is about: the one it names, else the one that its token is for. */
+function orderOf(
+  input: Record<string, unknown> | undefined,
+  token: VerifiedToken,
+): { orderId?: string } {
+  const orderId = typeof input?.orderId === 'string' ? input.orderId : token.orderId
+  return orderId === undefined ? {} : { orderId }
 }
 
 function readInput(contract: ToolContract, input: unknown): Record<string, unknown> {

@@ -94,7 +94,9 @@ export function createHttpProcess(options: {
     return sendProblem(reply, error, request.id, options.log)
   })
   app.setNotFoundHandler((request, reply) => {
-    const error = new AppError('missing', 'no_such_route', `No ${request.method} ${request.url}`, {
+    // Without the query: it may hold what somebody meant to keep to themselves.
+    const [path] = request.url.split('?')
+    const error = new AppError('missing', 'no_such_route', `No ${request.method} ${path}`, {
       next: 'See the README for the routes of this process.',
     })
     return sendProblem(reply, error, request.id, options.log)
@@ -105,9 +107,9 @@ export function createHttpProcess(options: {
     const ready = !draining && (await within(readyCheckMs, options.checkReady()))
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not_ready', draining })
   })
-  app.get('/metrics', async (_request, reply) => {
-    reply.type(options.metrics.registry.contentType)
-    return options.metrics.registry.metrics()
+  app.get('/metrics', async (request, reply) => {
+    const { contentType, text } = await options.metrics.render(request.headers.accept)
+    return reply.type(contentType).send(text)
   })
   return {
     app,

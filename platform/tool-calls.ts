@@ -30,14 +30,17 @@ export interface CallRecord {
 export class ToolCallLog {
   readonly #pool: Pool
   readonly #log: Log
+  readonly #onDropped: () => void
   readonly #waiting: (CallRecord & { readonly calledAt: string })[] = []
   readonly #stopping = new AbortController()
   #writing: Promise<void> = Promise.resolve()
   #dropped = 0
 
-  constructor(pool: Pool, log: Log) {
+  /** `onDropped` hears of every row that is lost. */
+  constructor(pool: Pool, log: Log, onDropped: () => void = () => {}) {
     this.#pool = pool
     this.#log = log
+    this.#onDropped = onDropped
   }
 
   start(): void {
@@ -61,7 +64,7 @@ export class ToolCallLog {
     this.#waiting.push({ ...row, calledAt: new Date().toISOString() })
     if (this.#waiting.length <= waitingMax) return
     this.#waiting.shift()
-    this.#dropped += 1
+    this.#drop()
   }
 
   async #keepWriting(): Promise<void> {
@@ -95,11 +98,16 @@ export class ToolCallLog {
     } catch (error) {
       if (!isDatabaseError(error) || databaseFault(error) !== error) throw error
       if (batch.length === 1) {
-        this.#dropped += 1
+        this.#drop()
         return
       }
       for (const row of batch) await this.#insert([row])
     }
+  }
+
+  #drop(): void {
+    this.#dropped += 1
+    this.#onDropped()
   }
 
   #tellDropped(): void {

@@ -67,6 +67,7 @@ export async function startToolService<C extends ToolServiceConfig>(
     log,
     config.DATABASE_TIMEOUT_MS,
   )
+  metrics.watchPool('service', pool)
   await migrate(pool, options.migrations)
   if (config.SEED_DEMO) await runSqlFile(pool, options.seed)
 

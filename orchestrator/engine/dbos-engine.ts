@@ -39,6 +39,8 @@ export interface DbosEngineOptions {
   readonly queueConcurrency: number
   readonly log: Log
   readonly onRecovered: (runs: number) => void
+  /** Is told of the engine's own pools. */
+  readonly watchPool?: (name: string, pool: Pool) => void
 }
 
 type Registered = (input: unknown) => Promise<void>
@@ -59,6 +61,8 @@ export class DbosEngine implements Engine {
     const { databaseUrl, poolMax, log, databaseTimeoutMs } = options
     this.#pool = createPool(databaseUrl, leasePoolMax, log, databaseTimeoutMs)
     this.#enginePool = createPool(databaseUrl, poolMax, log, databaseTimeoutMs)
+    options.watchPool?.('lease', this.#pool)
+    options.watchPool?.('engine', this.#enginePool)
     DBOS.setConfig({
       name: 'baton-orchestrator',
       systemDatabaseUrl: databaseUrl,
@@ -142,6 +146,16 @@ export class DbosEngine implements Engine {
       [queueName],
     )
     return count.rows[0]?.n ?? 0
+  }
+
+  async queueAgeSeconds(): Promise<number> {
+    // The engine writes milliseconds since 1970 by the clock of whoever enqueued.
+    const oldest = await this.#enginePool.query<{ seconds: number }>(
+      `select coalesce(extract(epoch from now()) - min(created_at) / 1000.0, 0)::float8 as seconds
+         from dbos.workflow_status where status = 'ENQUEUED' and queue_name = $1`,
+      [queueName],
+    )
+    return Math.max(0, oldest.rows[0]?.seconds ?? 0)
   }
 
   async shutdown(drainMs: number): Promise<void> {

@@ -71,6 +71,8 @@ export interface Engine {
   result(runId: string, timeoutMs: number): Promise<boolean>
   /** Runs that wait in the queue, all replicas together. */
   queued(): Promise<number>
+  /** How long the oldest of them has waited, seconds; 0 when none does. */
+  queueAgeSeconds(): Promise<number>
   /** Lets runs end for `drainMs`, then hands the rest on to the other replicas. */
   shutdown(drainMs: number): Promise<void>
 }

@@ -1,6 +1,7 @@
 /** `GET /orders/:id/events`: what happens to an order, as server-sent events, resumable. */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { AppError } from '../../platform/errors.ts'
+import { inWork } from '../../platform/work.ts'
 import { assertMayTouch } from '../caller.ts'
 import { type OrderEvent, readEvents } from '../order-events.ts'
 import { readOrder } from '../order-store.ts'
@@ -15,11 +16,13 @@ export function orderEventsRoute(app: FastifyInstance, deps: RouteDeps): void {
   app.get<{ Params: { id: string } }>('/orders/:id/events', async (request, reply) => {
     const caller = await deps.authenticate(request, 'orders:read')
     const orderId = orderIdOf(request.params)
-    assertMayTouch(caller, await readOrder(deps.pool, orderId), 'orders:read:all')
+    const order = await readOrder(deps.pool, orderId)
+    assertMayTouch(caller, order, 'orders:read:all')
     if (deps.watch.full) throw tooManyStreams()
     const lastSeen = lastSeenOf(request.headers['last-event-id'])
     reply.hijack()
-    await streamEvents(deps, reply, orderId, lastSeen)
+    const { traceId } = order
+    await inWork({ orderId, traceId }, () => streamEvents(deps, reply, orderId, lastSeen))
   })
 }
 
@@ -60,7 +63,7 @@ async function streamEvents(
       return hasEnded || undefined
     })
   } catch (error) {
-    log.warn({ err: error, orderId }, 'event stream ended by an error; clients resume')
+    log.warn({ err: error }, 'event stream ended by an error; clients resume')
   } finally {
     clearInterval(keepAlive)
     raw.end()

@@ -29,6 +29,8 @@ export interface TokenDeps {
   readonly resources: ResourceUrls
   /** Of a client that proved itself: its rate, which its calls share. */
   readonly admit: Admit
+  /** Hears why a client was refused, by one of the words of its answer. */
+  readonly onRefused?: (reason: string) => void
 }
 
 /** RFC 8414, 3.1: the well-known part goes in front of a path that the issuer may have. */
@@ -71,7 +73,7 @@ export function tokenRoutes(app: FastifyInstance, deps: TokenDeps): void {
       { parseAs: 'string', bodyLimit: formBytesMax },
       (_request, body, done) => done(null, body),
     )
-    scope.setErrorHandler((error, _request, reply) => refuse(reply, error, deps.log))
+    scope.setErrorHandler((error, _request, reply) => refuse(reply, error, deps))
     scope.post('/oauth/token', async (request, reply) => {
       const form = readForm(typeof request.body === 'string' ? request.body : '')
       const client = await prove(request, readLogin(request.headers.authorization, form))
@@ -111,9 +113,14 @@ function createProver({ pool }: TokenDeps, audiences: readonly string[]) {
 const noStore = (reply: FastifyReply): FastifyReply =>
   reply.headers({ 'cache-control': 'no-store', pragma: 'no-cache' })
 
-function refuse(reply: FastifyReply, cause: unknown, log: Log): FastifyReply {
+function refuse(
+  reply: FastifyReply,
+  cause: unknown,
+  { log, onRefused = () => {} }: TokenDeps,
+): FastifyReply {
   const refusal = refusalOf(cause)
   const isOurs = refusal.status >= 500
+  if (!isOurs) onRefused(reasonOf(refusal))
   log[isOurs ? 'error' : 'warn'](
     { code: refusal.code, why: refusal.message, ...(isOurs ? { err: cause } : {}) },
     'token request refused',
@@ -122,6 +129,12 @@ function refuse(reply: FastifyReply, cause: unknown, log: Log): FastifyReply {
     .code(refusal.status)
     .headers(refusal.headers)
     .send({ error: refusal.code, error_description: refusal.message })
+}
+
+/** The word of the answer, where it says enough. */
+function reasonOf({ status, code }: OAuthRefusal): string {
+  if (status !== 429) return code
+  return code === 'invalid_client' ? 'too_many_failed_logins' : 'rate_limited'
 }
 
 function refusalOf(cause: unknown): OAuthRefusal {

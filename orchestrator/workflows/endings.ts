@@ -179,13 +179,13 @@ function warningsOf({ opened, proposals, warnings }: Knowledge): Warning[] {
   return [{ code: 'note_contained_instructions', message }]
 }
 
-/** Records how a round ended and tells of it, once: the first ending stands. */
+/** Records how a round ended and tells of it, once: the first ending stands. True for that one. */
 export async function recordEnding(
   pool: Pool,
   key: OrderKey,
   ending: Ending,
   { untold, resume = 0 }: { untold?: StepReport | undefined; resume?: number } = {},
-): Promise<void> {
+): Promise<boolean> {
   const { outcome, code, summary } = ending
   const prefix = eventPrefix(key.round, resume)
   const finished = {
@@ -198,9 +198,16 @@ export async function recordEnding(
       ? []
       : [{ key: `${prefix}:${untold.name}`, type: 'step_finished' as const, data: untold }]
   // Together: who sees the outcome must find the event that tells of it.
-  await inTransaction(pool, async (tx) => {
-    await finishOrder(tx, key.orderId, key.round, { outcome, code, summary }, resume)
+  return inTransaction(pool, async (tx) => {
+    const isFirst = await finishOrder(
+      tx,
+      key.orderId,
+      key.round,
+      { outcome, code, summary },
+      resume,
+    )
     await appendEvents(tx, { ...key, resume }, [...owed, finished])
+    return isFirst
   })
 }
 
@@ -222,7 +229,10 @@ async function againstCancel(
 
 /** Whom a run tells that its outcome is recorded. */
 export interface EndingDeps extends RunDeps {
-  /** Once, with the outcome; again only when the process dies before that is recorded. */
+  /**
+   * With the outcome, by the one process that wrote it: a run that is repeated after a crash finds it
+   * written and tells nobody again.
+   */
   readonly onEnd: (ending: Ending) => void
   /** Once in every execution, replays included: nobody waits for the run any more. */
   readonly onRecorded: () => void
@@ -244,8 +254,7 @@ export async function finishRun(
   const failed = decided.undo ? await run.compensate() : undefined
   const ending = failed === undefined ? decided : undoFailed(failed, decided, known)
   const record = async () => {
-    await recordEnding(deps.pool, key, ending, run)
-    deps.onEnd(ending)
+    if (await recordEnding(deps.pool, key, ending, run)) deps.onEnd(ending)
   }
   const recordFirst = async () => {
     await run.record('finish', record)

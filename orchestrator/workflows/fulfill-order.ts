@@ -201,7 +201,9 @@ async function toEnding(
         proposals: proposalsOf(proposals, plan?.skip ?? []),
         reservation: { state: 'held', lines: reserved.value.lines, checks },
       }
-      return decide(deps.agent, deps.decideAgent, key, file, checks, prepared)
+      const unjudged = reviewFindings.unjudged('rules', opened, input.rules.rulesOnlyLimitCents)
+      const mayRulesShip = unjudged.length === 0
+      return decide(deps.agent, deps.decideAgent, key, file, checks, { prepared, mayRulesShip })
     },
   })
   run.tellAtEnd(undefined)

@@ -3,9 +3,10 @@
  * outcome is recorded as data, failures included, so a replay sees exactly what the run saw.
  */
 import { databaseFault, type Pool } from '../../platform/db.ts'
-import { AppError, fromWire, named, toWire, type WireError } from '../../platform/errors.ts'
+import { AppError, fromWire, named, policy, toWire, type WireError } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
 import { type RetryPolicy, withRetry } from '../../platform/resilience.ts'
+import { inWork } from '../../platform/work.ts'
 import type { WorkflowContext } from '../engine/seam.ts'
 import { appendEvents, type NewEvent, readStepReport, type StepReport } from '../order-events.ts'
 import type { Phase } from '../order-store.ts'
@@ -192,7 +193,7 @@ export class OrderRun {
         notAborted,
         (attempt) => {
           attempts = attempt
-          return step.run(attempt)
+          return inWork({ step: name, attempt }, () => step.run(attempt))
         },
         (error, attempt) => {
           this.#logFailure(name, error, attempt)
@@ -252,7 +253,7 @@ export class OrderRun {
 
   #logFailure(step: string, error: AppError, attempt: number): void {
     const fields = { ...this.#key, step, attempt, code: error.code, err: error.cause ?? error }
-    this.#deps.log.warn(fields, 'step attempt failed')
+    this.#deps.log[policy[error.kind].level](fields, 'step attempt failed')
   }
 }
 

@@ -12,6 +12,7 @@ import {
   type AgentSettings,
   type AgentTool,
   agentTool,
+  isRefusal,
 } from '../../platform/agent-types.ts'
 import { anyCase } from '../../platform/any-case.ts'
 import { denied } from '../../platform/errors.ts'
@@ -48,7 +49,10 @@ const prompt = readFileSync(new URL('./propose-shipment.prompt.xml', import.meta
 const orderInput = z.object({ orderId: z.string().describe('The orderId of the task') })
 
 export function createShipmentAgent(deps: AgentDeps, settings: AgentSettings): ShipmentAgent {
-  const spec = { name: 'propose_shipment', prompt, verdict: shipmentVerdict, ...settings }
+  const spec = {
+    ...{ name: 'propose_shipment', prompt, verdict: shipmentVerdict },
+    ...{ ...settings, holdsWithout: isRefusal },
+  }
   return (question, signal) => {
     const { orderId, round } = question
     return runAgent(deps, spec, shipmentTools(question), { orderId, round }, signal)

@@ -12,6 +12,7 @@ import {
   type AgentSettings,
   type AgentTool,
   agentTool,
+  isRefusal,
 } from '../../platform/agent-types.ts'
 import { anyCase } from '../../platform/any-case.ts'
 import { denied } from '../../platform/errors.ts'
@@ -55,7 +56,10 @@ const findSubstitutesInput = z.object({ sku, quantity: z.int().min(1).max(100_00
 const getRestockDateInput = z.object({ sku })
 
 export function createStockAgent(deps: AgentDeps, settings: AgentSettings): StockAgent {
-  const spec = { name: 'check_inventory', prompt, verdict: stockVerdict, ...settings }
+  const spec = {
+    ...{ name: 'check_inventory', prompt, verdict: stockVerdict },
+    ...{ ...settings, holdsWithout: isRefusal },
+  }
   return (question, signal) => {
     const { orderId, round, lines } = question
     const task = { orderId, round, lines: lines.map(({ sku, quantity }) => ({ sku, quantity })) }

@@ -6,18 +6,21 @@ import { startToolService, toolServiceConfig } from '../../platform/tool-service
 import { createStockAgent } from './agent.ts'
 import { inventoryPrompts } from './prompts.ts'
 import { inventoryResources } from './resources.ts'
+import { showStock, stockMetricConfig } from './stock-metric.ts'
 import { inventoryTools } from './tools.ts'
 
 const version = '1'
 
-export const inventoryConfig = toolServiceConfig.extend(
-  agentConfig({
-    model: 'claude-sonnet-5-5',
-    effort: 'medium',
-    toolCallsMax: 220,
-    outputTokensPerTurnMax: 16_000,
-  }).shape,
-)
+export const inventoryConfig = toolServiceConfig
+  .extend(
+    agentConfig({
+      model: 'claude-sonnet-5-5',
+      effort: 'medium',
+      toolCallsMax: 220,
+      outputTokensPerTurnMax: 16_000,
+    }).shape,
+  )
+  .extend(stockMetricConfig.shape)
 export type InventoryConfig = Readonly<z.output<typeof inventoryConfig>>
 
 /** Starts the service; it serves until it is stopped. */
@@ -28,10 +31,13 @@ export function startInventory(config: InventoryConfig): Promise<RunningProcess>
     config,
     migrations: new URL('./migrations/', import.meta.url),
     seed: new URL('./seed.sql', import.meta.url),
-    offers: (deps) => ({
-      tools: inventoryTools(deps.pool, createStockAgent(deps, agentSettings(config))),
-      resources: inventoryResources(deps.pool),
-      prompts: inventoryPrompts(deps.pool),
-    }),
+    offers: (deps) => {
+      showStock(deps.metrics, deps.pool, config.STOCK_METRIC_SKUS)
+      return {
+        tools: inventoryTools(deps.pool, createStockAgent(deps, agentSettings(config))),
+        resources: inventoryResources(deps.pool),
+        prompts: inventoryPrompts(deps.pool),
+      }
+    },
   })
 }

@@ -11,6 +11,7 @@ import {
   type AgentSettings,
   type AgentTool,
   agentTool,
+  isRefusal,
 } from '../../platform/agent-types.ts'
 import { anyCase } from '../../platform/any-case.ts'
 import type { Db } from '../../platform/db.ts'
@@ -45,7 +46,10 @@ export function createOrderAgent(
   deps: AgentDeps & { db: Db },
   settings: AgentSettings,
 ): OrderAgent {
-  const spec = { name: 'validate_order', prompt, verdict: orderVerdict, ...settings }
+  const spec = {
+    ...{ name: 'validate_order', prompt, verdict: orderVerdict },
+    ...{ ...settings, holdsWithout: isRefusal },
+  }
   return (order, signal) => {
     const { orderId, round, customerId } = order
     const task = { orderId, round, customerId, skus: order.lines.map((line) => line.sku) }

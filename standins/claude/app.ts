@@ -34,7 +34,7 @@ export function createClaudeStandin(options: ClaudeStandinOptions = {}): Fastify
     logController: new LogController({ disableRequestLogging: true }),
     logger: {
       level: options.logLevel ?? 'silent',
-      base: { process: 'claude-standin', standin: true },
+      base: { service: 'claude-standin', standin: true },
     },
   })
   app.decorateRequest('journalEntry', null)

@@ -100,8 +100,13 @@ describe('signing keys', () => {
     assert.equal((await readKeys(pool)).length, 1)
 
     await pass('1 day')
-    await Promise.all(rings.map((ring) => ring.tend(log)))
+    let rotations = 0
+    const count = () => {
+      rotations += 1
+    }
+    await Promise.all(rings.map((ring) => ring.tend(log, count)))
 
+    assert.equal(rotations, 1)
     assert.equal((await readKeys(pool)).length, 2)
     await Promise.all(rings.map((ring) => ring.refresh()))
     assert.deepEqual(rings[0]?.jwks(), rings[1]?.jwks())

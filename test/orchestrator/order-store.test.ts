@@ -211,8 +211,8 @@ describe('the orders of the orchestrator', () => {
     it('is the first that was recorded', async () => {
       const { orderId } = await placeOrder(db)
 
-      await finishOrder(db, orderId, 1, endOf('held', 'too_heavy'))
-      await finishOrder(db, orderId, 1, endOf('fulfilled'))
+      assert.equal(await finishOrder(db, orderId, 1, endOf('held', 'too_heavy')), true)
+      assert.equal(await finishOrder(db, orderId, 1, endOf('fulfilled')), false)
 
       const row = await readOrder(db, orderId)
       assert.deepEqual([row.status, row.code, row.phase], ['held', 'too_heavy', 'closed'])

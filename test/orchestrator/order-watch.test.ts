@@ -12,11 +12,14 @@ describe('watching orders', () => {
   let db: TestDatabase
   let ours: OrderWatch
   let theirs: OrderWatch
+  let reconnects = 0
 
   before(async () => {
     db = await testDatabase(orchestratorMigrations)
     // Two watches on connections of their own: what two replicas have.
-    ours = new OrderWatch(db.url, createLog('test', 'silent'))
+    ours = new OrderWatch(db.url, createLog('test', 'silent'), () => {
+      reconnects += 1
+    })
     theirs = new OrderWatch(db.url, createLog('test', 'silent'))
     await Promise.all([ours.start(), theirs.start()])
   })
@@ -145,6 +148,7 @@ describe('watching orders', () => {
         { what: 'two fresh connections that listen' },
       )
     }
+    await waitFor(() => reconnects === 3, { what: 'the reconnects to be told of' })
     const heard = { ours: 0, theirs: 0 }
     const ends = [
       ours.subscribe(orderId, () => heard.ours++),

@@ -5,9 +5,11 @@ import { openAgent, runAgent } from '../../platform/agent.ts'
 import {
   type AgentDraft,
   type AgentLimits,
+  type AgentSpec,
   type AgentTool,
   agentTool,
   defaultLimits,
+  isRefusal,
 } from '../../platform/agent-types.ts'
 import { invalid, rejected, unavailable } from '../../platform/errors.ts'
 import { createLog, type Log } from '../../platform/log.ts'
@@ -45,9 +47,11 @@ interface Play {
   readonly attemptsMax?: number
   readonly draft?: AgentDraft | null
   readonly log?: Log
+  readonly holdsWithout?: AgentSpec<typeof verdict>['holdsWithout']
 }
 
-function prepare(script: readonly ScriptedTurn[], { limits, model, attemptsMax = 1, log }: Play) {
+function prepare(script: readonly ScriptedTurn[], more: Play) {
+  const { limits, model, attemptsMax = 1, log, holdsWithout } = more
   const scripted = scriptedModel(script)
   const silent = agentDeps(model ?? scripted)
   const retry = { ...silent.retry, attemptsMax }
@@ -59,6 +63,7 @@ function prepare(script: readonly ScriptedTurn[], { limits, model, attemptsMax =
     prompt: '<role>Say yes or no.</role>',
     verdict,
     limits: { ...defaultLimits, ...limits },
+    ...(holdsWithout && { holdsWithout }),
   }
   return { deps, spec, requests: scripted.requests }
 }
@@ -380,8 +385,8 @@ describe('an agent without a usable verdict leaves it to the rules', () => {
   })
 
   it('and counts how runs ended, by mode', async () => {
-    const counted = async (script: readonly ScriptedTurn[]) => {
-      const { metrics } = await play(script)
+    const counted = async (script: readonly ScriptedTurn[], more: Play = {}) => {
+      const { metrics } = await play(script, more)
       const { values } = await metrics.agentOutcomes.get()
       return values.map(({ labels, value }) => [labels.outcome, labels.mode, value])
     }
@@ -389,6 +394,10 @@ describe('an agent without a usable verdict leaves it to the rules', () => {
     assert.deepEqual(await counted([yes]), [['verdict', 'standin', 1]])
     assert.deepEqual(await counted([answers('x'), yes]), [['repaired', 'standin', 1]])
     assert.deepEqual(await counted([turn('refusal', [])]), [['rules', 'standin', 1]])
+    const held = { holdsWithout: isRefusal }
+    assert.deepEqual(await counted([turn('refusal', [])], held), [['held', 'standin', 1]])
+    assert.deepEqual(await counted([turn('max_tokens', [])], held), [['rules', 'standin', 1]])
+    assert.deepEqual(await counted([yes], held), [['verdict', 'standin', 1]])
   })
 })
 

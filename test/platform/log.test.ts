@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import Anthropic from '@anthropic-ai/sdk'
 import { unavailable } from '../../platform/errors.ts'
 import { createLog } from '../../platform/log.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { createHttpProcess } from '../../platform/service.ts'
+import { inWork, outsideWork } from '../../platform/work.ts'
 import { testDatabase } from '../support/database.ts'
 
 /** What a log line says about an error. */
@@ -78,6 +80,51 @@ describe('a log line about an error', () => {
 
     assert.equal(err.match(/"message":"round"/g)?.length, 4)
     assert.match(String(lines[1]), /"err":"just text"/)
+  })
+
+  it('says whose work it is about, along whatever was awaited, and of nobody else’s', async () => {
+    const { log, lines } = collect()
+    const work = { orderId: 'o-1', traceId: 't-1' }
+
+    await inWork(work, async () => {
+      await delay(1)
+      await inWork({ step: 'decide', attempt: 2 }, async () => log.info({ found: 1 }, 'looked'))
+      log.child({ part: 'child' }).info('outside the step')
+      outsideWork(() => log.info('a connection failed'))
+      log.info({ traceId: 't-2' }, 'of another trace')
+    })
+    log.info('nobody’s')
+
+    const told = lines.map((line) => {
+      const { orderId, traceId, step, attempt } = JSON.parse(line) as Record<string, unknown>
+      return [orderId, traceId, step, attempt]
+    })
+    assert.deepEqual(told, [
+      ['o-1', 't-1', 'decide', 2],
+      ['o-1', 't-1', undefined, undefined],
+      [undefined, undefined, undefined, undefined],
+      ['o-1', 't-2', undefined, undefined],
+      [undefined, undefined, undefined, undefined],
+    ])
+  })
+
+  it('shows neither secrets nor words of people, at whatever depth', () => {
+    const { log, lines } = collect()
+    const canary = 'canary-7f3a'
+    const names = [
+      ...['authorization', 'cookie', 'accessToken', 'access_token', 'apiKey', 'password', 'secret'],
+      ...['clientSecret', 'client_secret', 'client_assertion', 'x-api-key', 'customer', 'email'],
+      ...['phone', 'note', 'address', 'shipTo', 'recipient', 'street1', 'street2'],
+    ]
+    for (const name of names) {
+      log.info({ [name]: canary }, 'one')
+      log.info({ order: { [name]: { text: canary } } }, 'two')
+      log.info({ orders: [{ inner: { lines: [{ [name]: [canary] }] } }] }, 'deep')
+      log.info({ a: { b: { c: { d: { e: { f: { g: canary } } } } } } }, 'deeper than is shown')
+    }
+
+    assert.equal(lines.length, names.length * 4)
+    assert.doesNotMatch(lines.join(), /canary/)
   })
 
   it('is as careful in the log of the HTTP server', async () => {

@@ -97,7 +97,7 @@ describe('a turn of Claude', () => {
       const found = (await metrics.registry.getMetricsAsJSON()).find(
         ({ name }) => name === 'circuit_breaker_state',
       )
-      return found?.values[0]?.value
+      return found?.values.find(({ labels }) => labels.dependency === request.model)?.value
     }
     for (let time = 0; time < 9; time++) await turn()
     assert.deepEqual(codes, [...Array(8).fill('model_overloaded'), 'circuit_open'])
@@ -192,7 +192,8 @@ describe('a turn of Claude', () => {
     const unpriced = { ...request, model: 'claude-unpriced' }
 
     await assert.rejects(model.turn(unpriced, never), { kind: 'invalid', code: 'model_unpriced' })
-    assert.deepEqual((await metrics.claudeRequests.get()).values, [])
+    const { values } = await metrics.claudeRequests.get()
+    assert.ok(values.every(({ value }) => value === 0))
   })
 
   it('is refused in live mode when a stand-in answers, also with an error', async () => {
@@ -203,7 +204,8 @@ describe('a turn of Claude', () => {
     await assert.rejects(model.turn(request, never), refusal)
     await setFault({ kind: 'status', status: 529 })
     await assert.rejects(model.turn(request, never), refusal)
-    assert.deepEqual((await metrics.claudeTokens.get()).values, [])
+    const { values } = await metrics.claudeTokens.get()
+    assert.ok(values.every(({ value }) => value === 0))
   })
 
   it('ends at its deadline, also when the stream stalls in the middle', async () => {

@@ -334,7 +334,10 @@ describe('the log of calls', () => {
   it('leaves out a row that Postgres will never take, and says so', async () => {
     const lines: string[] = []
     const log = createLog('test', 'error', { write: (line) => lines.push(line) })
-    const calls = new ToolCallLog(db, log)
+    let dropped = 0
+    const calls = new ToolCallLog(db, log, () => {
+      dropped += 1
+    })
     calls.record(call('before'))
     calls.record(call('bad', { clientId: 'nul \u0000' }))
     calls.record(call('after'))
@@ -344,5 +347,6 @@ describe('the log of calls', () => {
     assert.deepEqual(await names(), ['before', 'after'])
     assert.equal(lines.length, 1)
     assert.match(lines[0] ?? '', /"dropped":1/)
+    assert.equal(dropped, 1)
   })
 })

@@ -141,6 +141,12 @@ describe('a run whose process dies', () => {
     }
     const ends = (await ran.events()).filter((event) => event.startsWith('order_finished'))
     assert.equal(ends.length, 1, at)
+    // What orders_total counts: once, whichever of the two processes wrote the end.
+    assert.deepEqual(
+      ran.endings.map(({ outcome }) => outcome),
+      [(await ran.end()).status],
+      at,
+    )
   }
 
   it('ends as if it had not when it dies again and again', async () => {

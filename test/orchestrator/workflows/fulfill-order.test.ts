@@ -319,9 +319,17 @@ describe('the run of an order', () => {
 
     it('waits for a person when nobody could decide it, and gives its stock back', async () => {
       const model = modelOf({ decide: unavailable('model_overloaded', 'Overloaded') })
+      const counted = async ({ deps }: Awaited<ReturnType<typeof world>>, outcome: string) => {
+        const { values } = await deps.agent.metrics.agentOutcomes.get()
+        return values.find(({ labels }) => labels.outcome === outcome)?.value ?? 0
+      }
+      const small = await ended({ model })
+      const [held, byRules] = [await counted(small, 'held'), await counted(small, 'rules')]
       const ran = await ended({ answers: { open_order: large }, model })
 
       await endsAs(ran, 'held', 'rules_only_limit')
+      assert.equal(await counted(ran, 'held'), held + 1)
+      assert.equal(await counted(ran, 'rules'), byRules)
       assert.deepEqual(
         ran.services.tools.filter((tool) => tool.endsWith('_stock') && tool !== 'get_stock'),
         ['reserve_stock', 'release_stock'],

@@ -72,6 +72,8 @@ describe('a run that goes on with a stuck order', () => {
           assert.ok(keys.every(({ input }) => input.orderId === ran.orderId && input.round === 1))
           const ends = (await ran.events()).filter((event) => event.startsWith('order_finished'))
           assert.deepEqual(ends, ['order_finished stuck', `order_finished ${status}`], at)
+          const counted = ran.endings.map(({ outcome }) => outcome)
+          assert.deepEqual(counted, ['stuck', status], at)
         }
       }
     })
