@@ -1,6 +1,7 @@
 /** From an order's row to its run in the engine: which workflow, which id, which input. */
 import type { Pool } from '../platform/db.ts'
 import { toWire } from '../platform/errors.ts'
+import { inTrace } from '../platform/tracing.ts'
 import type { Engine } from './engine/seam.ts'
 import type { Flights } from './flights.ts'
 import { findStepReport } from './order-events.ts'
@@ -29,11 +30,15 @@ export interface RunStartDeps {
 export function registerRuns(engine: Engine, flights: Flights, deps: FlowDeps): void {
   const fulfill = createFulfillOrder(deps)
   engine.register<FlowInput>(fulfillOrderName, (context, input) =>
-    flights.during((leave) => fulfill(context, input, leave)),
+    inTrace({ traceId: input.traceId }, () =>
+      flights.during((leave) => fulfill(context, input, leave)),
+    ),
   )
   const resume = createResumeOrder(deps)
   engine.register<ResumeInput>(resumeOrderName, (context, input) =>
-    flights.during((leave) => resume(context, input, leave)),
+    inTrace({ traceId: input.traceId }, () =>
+      flights.during((leave) => resume(context, input, leave)),
+    ),
   )
 }
 

@@ -1,5 +1,6 @@
 /** Structured logs: one JSON line an event, fields instead of prose, nothing secret or personal. */
 import { type DestinationStream, type Logger, pino } from 'pino'
+import { currentTraceId } from './tracing.ts'
 
 export type Log = Logger
 
@@ -30,6 +31,11 @@ export function createLog(service: string, level: string, destination?: Destinat
     level,
     base: { service },
     serializers: { err: (error: unknown) => loggable(error) },
+    // A line that names a trace itself keeps it: its fields win.
+    mixin: () => {
+      const traceId = currentTraceId()
+      return traceId === undefined ? {} : { traceId }
+    },
     redact: { paths: secretPaths, censor: '[redacted]' },
     formatters: { level: (label: string) => ({ level: label }) },
     timestamp: () => `,"time":"${new Date().toISOString()}"`,

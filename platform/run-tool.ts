@@ -12,6 +12,7 @@ import type { Spend } from './spent-tokens.ts'
 import type { CallContext, Tool, ToolContract } from './tool.ts'
 import type { CallRecord } from './tool-calls.ts'
 import { checkVersion, type Warning } from './tool-version.ts'
+import { inTrace, type TracePlace } from './tracing.ts'
 
 export interface ToolCall {
   readonly tool: Tool
@@ -20,6 +21,8 @@ export interface ToolCall {
   readonly via: 'mcp' | 'facade'
   /** As the caller stated it; undefined when it did not. */
   readonly statedVersion: unknown
+  /** Where in a trace the caller stands; absent where that of the request around it is meant. */
+  readonly place?: TracePlace
   readonly context: Pick<CallContext, 'signal' | 'traceId' | 'progress'>
 }
 
@@ -38,7 +41,7 @@ export function createToolRunner(options: {
   readonly record: (call: CallRecord, cause?: unknown) => void
 }): RunTool {
   const { server, metrics, spend, record } = options
-  return async (call) => {
+  const run: RunTool = async (call) => {
     const { contract } = call.tool
     const startedMs = performance.now()
     const end = metrics.toolDuration.startTimer({ server, tool: contract.name })
@@ -65,6 +68,7 @@ export function createToolRunner(options: {
       throw error
     }
   }
+  return (call) => (call.place === undefined ? run(call) : inTrace(call.place, () => run(call)))
 }
 
 function describeCall(
