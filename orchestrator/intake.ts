@@ -35,7 +35,7 @@ export async function submitOrder(deps: IntakeDeps, submission: Submission): Pro
   const { clientId, request, traceId } = submission
   const bodyHash = hashOf(request)
   const enter = async (dispatch: 'direct' | 'queued'): Promise<OrderRow> => {
-    const { row } = await takeIn(deps.pool, {
+    const { row, isNew } = await takeIn(deps.pool, {
       orderId: randomUUID(),
       clientId,
       idempotencyKey: submission.idempotencyKey ?? `none-${randomUUID()}`,
@@ -44,7 +44,7 @@ export async function submitOrder(deps: IntakeDeps, submission: Submission): Pro
       labelKey: randomUUID(),
       traceId,
     })
-    if (row.status === 'running') await startRun(deps, row, dispatch)
+    if (row.status === 'running') await startRun(deps, row, dispatch, !isNew)
     return row
   }
   try {

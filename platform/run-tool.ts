@@ -12,7 +12,8 @@ import type { Spend } from './spent-tokens.ts'
 import type { CallContext, Tool, ToolContract } from './tool.ts'
 import type { CallRecord } from './tool-calls.ts'
 import { checkVersion, type Warning } from './tool-version.ts'
-import { inTrace, type TracePlace } from './tracing.ts'
+import { attribute, operation } from './trace-attributes.ts'
+import { inSpan, type Span, type TracePlace } from './tracing.ts'
 
 export interface ToolCall {
   readonly tool: Tool
@@ -41,7 +42,7 @@ export function createToolRunner(options: {
   readonly record: (call: CallRecord, cause?: unknown) => void
 }): RunTool {
   const { server, metrics, spend, record } = options
-  const run: RunTool = async (call) => {
+  const run = async (call: ToolCall, span: Span | undefined) => {
     const { contract } = call.tool
     const startedMs = performance.now()
     const end = metrics.toolDuration.startTimer({ server, tool: contract.name })
@@ -49,6 +50,7 @@ export function createToolRunner(options: {
     const told = (outcome: CallRecord['outcome'], code?: string, cause?: unknown) => {
       end()
       metrics.toolCalls.inc({ server, tool: contract.name, outcome })
+      span?.set({ [attribute.orderId]: orderOf(call, input) })
       record({ ...describeCall(call, input, startedMs), outcome, code }, cause)
     }
     try {
@@ -68,21 +70,34 @@ export function createToolRunner(options: {
       throw error
     }
   }
-  return (call) => (call.place === undefined ? run(call) : inTrace(call.place, () => run(call)))
+  return (call) => {
+    const { name } = call.tool.contract
+    const attributes = { [attribute.genAiOperation]: operation.tool, [attribute.genAiTool]: name }
+    const work = (span: Span | undefined) => run(call, span)
+    // By the facade it is a part of the HTTP request, whose span is there.
+    if (call.via === 'facade') return inSpan(`execute_tool ${name}`, attributes, work)
+    const asked = { [attribute.mcpMethod]: 'tools/call', ...attributes }
+    return inSpan(`tools/call ${name}`, asked, work, { kind: 'server', parent: call.place })
+  }
+}
+
+function orderOf({ token }: ToolCall, input: Record<string, unknown> | undefined) {
+  return typeof input?.orderId === 'string' ? input.orderId : token.orderId
 }
 
 function describeCall(
-  { tool: { contract }, token, via, context }: ToolCall,
+  call: ToolCall,
   input: Record<string, unknown> | undefined,
   startedMs: number,
 ) {
-  const orderId = typeof input?.orderId === 'string' ? input.orderId : token.orderId
+  const { contract } = call.tool
+  const { token, via, context } = call
   return {
     kind: 'tool' as const,
     name: contract.name,
     via,
     clientId: token.clientId,
-    orderId,
+    orderId: orderOf(call, input),
     // What does not fit the schema may be anything, under any name.
     arguments: input === undefined ? '[invalid]' : redactArguments(input, contract.plain),
     durationMs: Math.round(performance.now() - startedMs),
