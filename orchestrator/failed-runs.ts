@@ -26,13 +26,13 @@ export async function endFailedRuns({ pool, engine, log, onEnd }: FailedRunDeps)
   const states = await engine.statuses(rows.map(runIdOf))
   for (const row of rows) {
     if (states.get(runIdOf(row)) !== 'failed') continue
-    const { orderId, round, resumes: resume } = row
+    const { orderId, round, traceId, resumes: resume } = row
     const message = 'The run of this order failed'
     const ending = endStuck({ kind: 'internal', code: 'run_failed', message })
     const { wanted } = row.summary ?? {}
     const summary = wanted === undefined ? ending.summary : { ...ending.summary, wanted }
     await recordEnding(pool, { orderId, round }, { ...ending, summary }, { resume })
     onEnd(ending, row.requestedAt.getTime())
-    log.error({ orderId, round }, 'an order is stuck: its run failed')
+    log.error({ orderId, round, traceId }, 'an order is stuck: its run failed')
   }
 }

@@ -77,6 +77,7 @@ export async function startForgotten(deps: IntakeDeps): Promise<void> {
     // Most of them wait in the queue, or for the end of their first step.
     if (states.has(runIdOf(row))) continue
     await startRun(deps, row, 'queued')
-    log.warn({ orderId: row.orderId }, 'started an order that was taken in but not started')
+    const { orderId, traceId } = row
+    log.warn({ orderId, traceId }, 'started an order that was taken in but not started')
   }
 }

@@ -168,7 +168,8 @@ function createExporter(config: Config): SpanExporter {
     url: `${config.OTEL_EXPORTER_OTLP_ENDPOINT}/v1/traces`,
     headers: config.OTEL_EXPORTER_OTLP_HEADERS ?? {},
     timeoutMillis: sendTimeoutMs,
-    concurrencyLimit: 1,
+    // A stop sends all that waits at once.
+    concurrencyLimit: queueMax / batchMax + 1,
   })
 }
 
