@@ -2,7 +2,11 @@
 import type { ProcessSpec, Setup } from './process-specs.ts'
 
 /** All that is handed on of our own: no key of anybody's gets through by accident. */
-const inheritedNames = ['PATH', 'HOME', 'NODE_EXTRA_CA_CERTS']
+const inheritedNames = [
+  ...['PATH', 'HOME', 'NODE_EXTRA_CA_CERTS'],
+  ...['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_TRACES_SAMPLER', 'OTEL_TRACES_SAMPLER_ARG'],
+  'TRACE_CONTENT',
+]
 /** Shorter than the launcher's patience (15 s), so that a process ends by itself. */
 const drainSeconds = 10
 

@@ -46,7 +46,7 @@ export async function submitOrder(deps: IntakeDeps, submission: Submission): Pro
     })
     const { orderId, round } = row
     if (isNew) deps.log.info({ orderId, round, traceId, clientId, dispatch }, 'order taken in')
-    if (row.status === 'running') await startRun(deps, row, dispatch)
+    if (row.status === 'running') await startRun(deps, row, dispatch, !isNew)
     return row
   }
   try {

@@ -1,6 +1,8 @@
 /** From an order's row to its run in the engine: which workflow, which id, which input. */
 import type { Pool } from '../platform/db.ts'
 import { toWire } from '../platform/errors.ts'
+import { attribute } from '../platform/trace-attributes.ts'
+import { inSpan, inTrace, linksFrom, placeIn, type Span, spanIdOf } from '../platform/tracing.ts'
 import { inWork } from '../platform/work.ts'
 import type { Engine } from './engine/seam.ts'
 import type { Flights } from './flights.ts'
@@ -26,15 +28,25 @@ export interface RunStartDeps {
   readonly rules: RunRules
 }
 
+type Traced = Pick<FlowInput, 'traceId' | 'isSampled'>
+
 /** Makes the runs of orders known to the engine: the flow itself, and runs that a person asks for. */
 export function registerRuns(engine: Engine, flights: Flights, deps: FlowDeps): void {
   const fulfill = createFulfillOrder(deps)
   engine.register<FlowInput>(fulfillOrderName, (context, input) =>
-    inWork(workOf(input), () => flights.during((leave) => fulfill(context, input, leave))),
+    inWork(workOf(input), () =>
+      inTrace(placeOfRun(context.runId, input), () =>
+        flights.during((leave) => fulfill(context, input, leave)),
+      ),
+    ),
   )
   const resume = createResumeOrder(deps)
   engine.register<ResumeInput>(resumeOrderName, (context, input) =>
-    inWork(workOf(input), () => flights.during((leave) => resume(context, input, leave))),
+    inWork(workOf(input), () =>
+      inTrace(placeOfRun(context.runId, input), () =>
+        flights.during((leave) => resume(context, input, leave)),
+      ),
+    ),
   )
 }
 
@@ -53,20 +65,51 @@ export function runIdOf({
   return resumes === 0 ? `${orderId}:${round}` : `${orderId}:${round}:resume-${resumes}`
 }
 
-/** Starts the run that the row asks for. Repeating it joins the first. */
+/**
+ * The root of a run's spans. Its id follows from the run's, so that whichever process goes on with the
+ * run puts its steps beneath the same span, and can link to it, without having been told.
+ */
+const rootSpanIdOf = (runId: string) => spanIdOf(`run ${runId}`)
+
+const placeOfRun = (runId: string, { traceId, isSampled }: Traced) => ({
+  ...{ traceId, spanId: rootSpanIdOf(runId) },
+  ...(isSampled !== undefined && { isSampled }),
+})
+
+/**
+ * Starts the run that the row asks for. Repeating it joins the first; `isRepeat` says that it was
+ * most likely started before, so that its root is not told twice.
+ */
 export async function startRun(
   deps: RunStartDeps,
   row: OrderRow,
   dispatch: 'direct' | 'queued',
+  isRepeat = false,
 ): Promise<void> {
-  if (row.resumes > 0) {
-    const input = await resumeInputOf(deps.pool, row, deps.rules.patience)
-    return deps.engine.start(resumeOrderName, runIdOf(row), input, dispatch)
+  const { orderId, traceId } = row
+  const runId = runIdOf(row)
+  const name = row.resumes > 0 ? resumeOrderName : fulfillOrderName
+  const start = async (span?: Span) => {
+    const { isSampled } = span?.place ?? placeIn(traceId)
+    const input = await inputOf(deps, row)
+    const traced = { ...input, ...(isSampled !== undefined && { isSampled }) }
+    await deps.engine.start(name, runId, traced, dispatch)
   }
+  if (isRepeat) return start()
+  const attributes = { [attribute.orderId]: orderId, [attribute.runId]: runId }
+  await inSpan(`start ${name}`, attributes, start, {
+    kind: 'producer',
+    parent: placeIn(traceId),
+    links: linksFrom(traceId),
+    spanId: rootSpanIdOf(runId),
+  })
+}
+
+async function inputOf(deps: RunStartDeps, row: OrderRow): Promise<FlowInput | ResumeInput> {
+  if (row.resumes > 0) return resumeInputOf(deps.pool, row, deps.rules.patience)
   const { request, approval } = row
   const approved = approval === null ? {} : { approval }
-  const input: FlowInput = { ...commonOf(row), request, rules: deps.rules, ...approved }
-  return deps.engine.start(fulfillOrderName, runIdOf(row), input, dispatch)
+  return { ...commonOf(row), request, rules: deps.rules, ...approved }
 }
 
 /** What a run needs to go on with a round where it stands. */

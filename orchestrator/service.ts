@@ -27,6 +27,7 @@ import { modelId, readPrices } from '../platform/prices.ts'
 import type { RunningProcess } from '../platform/process.ts'
 import { type Admit, createRateLimit } from '../platform/rate-limit.ts'
 import { createHttpProcess, drained } from '../platform/service.ts'
+import { startTracing } from '../platform/tracing.ts'
 import { authenticateBy, identifyLocally } from './caller.ts'
 import { DbosEngine } from './engine/dbos-engine.ts'
 import { endFailedRuns } from './failed-runs.ts'
@@ -99,6 +100,7 @@ const isLoopback = (host: string) => /^(localhost|127(\.\d{1,3}){3}|::1)$/.test(
 export async function startOrchestrator(config: OrchestratorConfig): Promise<RunningProcess> {
   const encryptionKey = readEncryptionKey(config.KEY_ENCRYPTION_KEY)
   const log = createLog('orchestrator', config.LOG_LEVEL)
+  const tracing = await startTracing(config, 'orchestrator', log)
   const metrics = createMetrics('orchestrator')
   const pool = createPool(
     config.DATABASE_URL,
@@ -225,6 +227,7 @@ export async function startOrchestrator(config: OrchestratorConfig): Promise<Run
         [services.order, services.inventory, services.fulfillment].map((s) => s.close()),
       )
       await pool.end()
+      await tracing.stop()
       log.info('stopped')
     },
   }

@@ -24,6 +24,8 @@ import {
 import { addUsage, noUsage, type Usage } from './prices.ts'
 import { deadline, withRetry } from './resilience.ts'
 import { printable } from './tool.ts'
+import { attribute, operation } from './trace-attributes.ts'
+import { codeOf, inSpan, type Span } from './tracing.ts'
 
 /** Room for an order of 100 lines with long names. */
 const toolResultCharactersMax = 64_000
@@ -112,7 +114,12 @@ export class AgentLoop<V extends z.ZodObject> {
     return this.#rules('turn_limit', `No verdict after ${limits.turnsMax} turns`)
   }
 
-  async #turn(): Promise<TurnReply> {
+  #turn(): Promise<TurnReply> {
+    const attributes = { [attribute.agentTurn]: this.#turns + 1 }
+    return inSpan('agent_turn', attributes, () => this.#takeTurn())
+  }
+
+  async #takeTurn(): Promise<TurnReply> {
     const { spec, deps } = { spec: this.#spec, deps: this.#deps }
     const request = {
       model: this.#model,
@@ -215,15 +222,23 @@ export class AgentLoop<V extends z.ZodObject> {
     return undefined
   }
 
-  async #runTool(call: Block): Promise<Block> {
+  #runTool(call: Block): Promise<Block> {
     const name = String(call.name)
     const known = this.#tools.has(name) ? name : 'unknown'
+    const attributes = { [attribute.genAiOperation]: operation.tool, [attribute.genAiTool]: known }
+    return inSpan(`execute_tool ${known}`, attributes, (span) => this.#answer(call, known, span))
+  }
+
+  async #answer(call: Block, known: string, span: Span | undefined): Promise<Block> {
+    const name = String(call.name)
     const record: ToolCallRecord = { name: known, ok: true }
     const isExplained = this.#toolCalls.length < explainedMax
     this.#toolCalls.push(record)
     const result = { type: 'tool_result', tool_use_id: call.id }
+    span?.content(() => ({ [attribute.genAiToolArguments]: JSON.stringify(call.input) }))
     try {
       const output = JSON.stringify(await this.#callTool(name, call.input))
+      span?.content(() => ({ [attribute.genAiToolResult]: output }))
       if (output.length > toolResultCharactersMax) {
         throw invalid('result_too_large', `${name} found too much`, { next: 'Ask for less.' })
       }
@@ -231,6 +246,7 @@ export class AgentLoop<V extends z.ZodObject> {
       return { ...result, content: output }
     } catch (cause) {
       record.ok = false
+      span?.fail(codeOf(cause))
       const { kind, code, message, next = '' } = toWire(cause)
       if (isExplained) record.evidence = code
       if (kind === 'internal') {

@@ -9,6 +9,8 @@ import type { z } from 'zod'
 import { AgentLoop } from './agent-loop.ts'
 import type { AgentDeps, AgentDraft, AgentRun, AgentSpec, AgentTool } from './agent-types.ts'
 import { deadline } from './resilience.ts'
+import { attribute, operation } from './trace-attributes.ts'
+import { inSpan } from './tracing.ts'
 
 /**
  * Takes the first turn of a run and pauses, so that a model can ask its questions while their
@@ -21,7 +23,10 @@ export async function openAgent<V extends z.ZodObject>(
   task: object,
   signal: AbortSignal,
 ): Promise<AgentDraft | null> {
-  return new AgentLoop(deps, spec, tools, task, deadline(spec.limits.runMs, signal)).toDraft()
+  const until = deadline(spec.limits.runMs, signal)
+  return inSpan(`invoke_agent ${spec.name}`, attributesOf(spec.name, task), () =>
+    new AgentLoop(deps, spec, tools, task, until).toDraft(),
+  )
 }
 
 /**
@@ -40,7 +45,15 @@ export async function runAgent<V extends z.ZodObject>(
   const leftMs = Math.max(1, spec.limits.runMs - (draft?.record.durationMs ?? 0))
   const until = deadline(leftMs, signal)
   const run = new AgentLoop(deps, spec, tools, task, until, draft)
-  const result = await run.toEnd()
+  const result = await inSpan(
+    `invoke_agent ${spec.name}`,
+    attributesOf(spec.name, task),
+    async (span) => {
+      const ended = await run.toEnd()
+      if (ended.by === 'rules') span?.fail(ended.reason.code)
+      return ended
+    },
+  )
   const { mode } = deps.model
   const repaired = result.by === 'agent' && result.record.repaired
   const holds = result.by === 'rules' && spec.holdsWithout?.(result.reason) === true
@@ -52,4 +65,13 @@ export async function runAgent<V extends z.ZodObject>(
     deps.log.warn({ agent: spec.name, task, reason: result.reason }, 'agent gave no verdict')
   }
   return result
+}
+
+const attributesOf = (name: string, task: object) => {
+  const { orderId } = task as { orderId?: unknown }
+  return {
+    [attribute.genAiOperation]: operation.agent,
+    [attribute.genAiAgent]: name,
+    [attribute.genAiConversation]: typeof orderId === 'string' ? orderId : undefined,
+  }
 }

@@ -65,8 +65,44 @@ export const flag = z.enum(['true', 'false']).transform((value) => value === 'tr
 /** A base URL without its trailing slash. */
 export const baseUrl = z.url().transform((value) => value.replace(/\/+$/, ''))
 
+/** `name=value,name=value` with percent-encoded values, as OpenTelemetry writes headers. */
+const headerList = z.string().transform((text, context) => {
+  try {
+    const pairs = text.split(',').map((pair) => /^\s*([^=\s]+)\s*=(.*)$/.exec(pair)?.slice(1))
+    return Object.fromEntries(
+      pairs.map((pair) => {
+        const [name, value] = pair ?? []
+        if (name === undefined || value === undefined) throw new Error('not a pair')
+        return [name, decodeURIComponent(value.trim())]
+      }),
+    )
+  } catch {
+    context.addIssue({ code: 'custom', message: 'must be name=value, comma-separated' })
+    return z.NEVER
+  }
+})
+
+/** Traces: the names are OpenTelemetry's own. Off unless there is an endpoint. */
+const tracingConfig = z.object({
+  /** The base URL of a collector that takes OTLP over HTTP, usually at port 4318. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: baseUrl.optional(),
+  /** A secret, where the collector wants a key. */
+  OTEL_EXPORTER_OTLP_HEADERS: headerList.optional(),
+  OTEL_TRACES_SAMPLER: z
+    .enum([
+      ...(['always_on', 'always_off', 'traceidratio'] as const),
+      ...(['parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'] as const),
+    ])
+    .default('parentbased_always_on'),
+  /** The share of traces that a ratio sampler keeps. */
+  OTEL_TRACES_SAMPLER_ARG: z.coerce.number('is not a number').min(0).max(1).default(1),
+  /** Puts prompts, answers and tool arguments into spans: personal text. */
+  TRACE_CONTENT: flag.default(false),
+})
+export type TracingConfig = Readonly<z.output<typeof tracingConfig>>
+
 /** What every HTTP process reads. */
-export const processConfig = z.object({
+export const processConfig = tracingConfig.extend({
   HOST: z.string().default('127.0.0.1'),
   PORT: integer(1, 65_535),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),

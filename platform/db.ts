@@ -2,6 +2,8 @@
 import pg from 'pg'
 import { unavailable } from './errors.ts'
 import type { Log } from './log.ts'
+import { endSql, openSql } from './sql-span.ts'
+import { bound } from './tracing.ts'
 import { outsideWork } from './work.ts'
 
 export type Pool = pg.Pool
@@ -30,22 +32,42 @@ class PreparingClient extends pg.Client {
   readonly #names = new Map<string, string>()
   #generation = 0
 
-  // The signature of pg's many overloads: what is not a text with values passes unchanged.
+  // The signature of pg's many overloads.
   override query(...args: unknown[]): never {
+    const span = openSql(args[0], this.database)
+    if (span === undefined) return this.#prepared(args) as never
+    const callback = args.at(-1)
+    if (typeof callback === 'function') {
+      const done = (error: unknown, result: unknown) => {
+        endSql(span, error)
+        callback(error, result)
+      }
+      return this.#prepared([...args.slice(0, -1), done]) as never
+    }
+    const result = this.#prepared(args) as Promise<unknown>
+    result.then(
+      () => endSql(span, undefined),
+      (error: unknown) => endSql(span, error),
+    )
+    return result as never
+  }
+
+  /** What is not a text with values passes unchanged. */
+  #prepared(args: unknown[]): unknown {
     const [text, values, callback] = args
     const name = Array.isArray(values) && values.length > 0 ? this.#nameOf(text) : undefined
     const query = super.query as (...args: unknown[]) => unknown
-    if (name === undefined) return query.apply(this, args) as never
+    if (name === undefined) return query.apply(this, args)
     if (typeof callback === 'function') {
       const done = (error: unknown, result: unknown) => {
         this.#onError(error)
         callback(error, result)
       }
-      return query.call(this, { name, text, values }, done) as never
+      return query.call(this, { name, text, values }, done)
     }
     const result = query.call(this, { name, text, values }) as Promise<unknown>
     result.catch((error: unknown) => this.#onError(error))
-    return result as never
+    return result
   }
 
   #nameOf(text: unknown): string | undefined {
@@ -65,6 +87,14 @@ class PreparingClient extends pg.Client {
   }
 }
 
+/** A query that waits for a connection goes on where another one ends: it takes its own trace along. */
+class TracedPool extends pg.Pool {
+  override connect(callback?: (...args: never[]) => void): never {
+    const connect = super.connect as (callback?: unknown) => unknown
+    return connect.call(this, callback && bound(callback)) as never
+  }
+}
+
 /**
  * A pool that survives a restart of Postgres.
  *
@@ -77,7 +107,7 @@ export function createPool(
   log: Log,
   queryTimeoutMs: number = queryTimeoutMsDefault,
 ): Pool {
-  const pool = new pg.Pool({
+  const pool = new TracedPool({
     Client: PreparingClient,
     connectionString: url,
     max,

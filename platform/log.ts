@@ -3,6 +3,7 @@
  * line says of itself which order, step, attempt and trace it belongs to, where it belongs to one.
  */
 import { type DestinationStream, type Logger, pino } from 'pino'
+import { currentTraceId } from './tracing.ts'
 import { currentWork } from './work.ts'
 
 export type Log = Logger
@@ -60,8 +61,12 @@ export function createLog(service: string, level: string, destination?: Destinat
     level,
     base: { service },
     serializers: { err: (error: unknown) => loggable(error) },
-    // Pino adds the fields of the line to this object, so it must be one of its own.
-    mixin: () => ({ ...currentWork() }),
+    // Pino adds the fields of the line to this object, so it must be one of its own. What a line says
+    // of itself wins over it.
+    mixin: () => {
+      const traceId = currentTraceId()
+      return { ...(traceId === undefined ? {} : { traceId }), ...currentWork() }
+    },
     formatters: {
       level: (label: string) => ({ level: label }),
       log: (fields: Record<string, unknown>) => withoutHidden(fields),

@@ -12,7 +12,8 @@ import type { Metrics } from './metrics.ts'
 import { CircuitBreaker, deadline } from './resilience.ts'
 import type { ToolContract } from './tool.ts'
 import { versionMetaKey } from './tool-version.ts'
-import { traceparentFor } from './tracing.ts'
+import { attribute, operation } from './trace-attributes.ts'
+import { inSpan, linksFrom, placeIn, traceparentFor } from './tracing.ts'
 
 const breakerFailuresMax = 10
 const breakerOpenMs = 2_000
@@ -57,8 +58,8 @@ export function createMcpCaller(options: {
   const client = connect({ server, baseUrl, capabilities: { tools: {} }, fetch: fetchWithToken })
 
   return {
-    call: (contract, input, callOptions) =>
-      breaker.run(async () => {
+    call: (contract, input, callOptions) => {
+      const work = async () => {
         const labels = { server, tool: contract.name }
         const end = metrics.clientDuration.startTimer(labels, callOptions.traceId)
         try {
@@ -73,10 +74,27 @@ export function createMcpCaller(options: {
         } finally {
           end()
         }
-      }),
+      }
+      return inSpan(
+        `tools/call ${contract.name}`,
+        attributesOf(contract),
+        () => breaker.run(work),
+        {
+          kind: 'client',
+          parent: placeIn(callOptions.traceId),
+          links: linksFrom(callOptions.traceId),
+        },
+      )
+    },
     close: async () => (await client).close(),
   }
 }
+
+const attributesOf = ({ name }: ToolContract) => ({
+  [attribute.mcpMethod]: 'tools/call',
+  [attribute.genAiOperation]: operation.tool,
+  [attribute.genAiTool]: name,
+})
 
 /** Each call carries a token of its own: the transport's own token is one per connection. */
 const fetchWithToken: typeof fetch = (url, init) => {
@@ -94,17 +112,19 @@ async function callOnce<I extends z.ZodObject, O extends z.ZodObject>(
   input: z.input<I>,
   { timeoutMs, traceId, signal }: CallOptions,
 ): Promise<z.output<O>> {
+  const traceparent = traceparentFor(traceId)
   const result = await client.callTool(
     {
       name: contract.name,
       arguments: input as Record<string, unknown>,
-      _meta: { traceparent: traceparentFor(traceId), [versionMetaKey]: contract.version },
+      _meta: { traceparent, [versionMetaKey]: contract.version },
     },
     {
       signal: deadline(timeoutMs, signal),
       timeout: timeoutMs,
       maxTotalTimeout: timeoutMs,
-      headers: { [tokenHeader]: token },
+      // In the header too: a refusal before the message is read belongs to the trace as well.
+      headers: { [tokenHeader]: token, traceparent },
     },
   )
   if (result.isError === true) throw toolError(result)

@@ -6,7 +6,7 @@ import { databaseFault } from './db.ts'
 import { invalid, missing, named } from './errors.ts'
 import { protocolError, type RegisterDeps, teller } from './mcp-resources.ts'
 import type { Prompt, PromptContract, PromptText } from './prompt.ts'
-import { traceOf } from './tracing.ts'
+import { placeOf } from './tracing.ts'
 
 /** Shows `prompts`, in their order, to one caller. */
 export function registerPrompts(
@@ -25,7 +25,7 @@ export function registerPrompts(
     if (prompt === undefined) throw protocolError(noSuchPrompt())
     const { contract } = prompt
     const orderId = params.arguments?.orderId
-    const traced = { ...deps, traceId: traceOf(mcpReq._meta, deps.traceId) }
+    const traced = { ...deps, traceId: placeOf(mcpReq._meta, deps.traceId).traceId }
     const told = teller(
       traced,
       'prompt',

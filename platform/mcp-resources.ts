@@ -8,7 +8,7 @@ import { type AppError, invalid, missing, named, toWire } from './errors.ts'
 import { findResource, isTemplate, type Resource, type ResourcePage } from './resource.ts'
 import type { CallContext } from './tool.ts'
 import type { CallRecord } from './tool-calls.ts'
-import { traceOf } from './tracing.ts'
+import { placeOf } from './tracing.ts'
 
 export interface RegisterDeps {
   readonly token: VerifiedToken
@@ -46,7 +46,7 @@ export function registerResources(
     const found = findResource(resources, uri)
     if (found === undefined) throw protocolError(noSuchResource(), uri)
     const { contract, read } = found.resource
-    const traced = { ...deps, traceId: traceOf(mcpReq._meta, deps.traceId) }
+    const traced = { ...deps, traceId: placeOf(mcpReq._meta, deps.traceId).traceId }
     const told = teller(traced, 'resource', contract.uri, found.variables.orderId)
     try {
       assertBound(deps.token, contract, found.variables.orderId)

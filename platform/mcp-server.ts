@@ -28,7 +28,7 @@ import type { RunTool } from './run-tool.ts'
 import type { Tool } from './tool.ts'
 import type { CallRecord } from './tool-calls.ts'
 import { versionHeader, versionMetaKey } from './tool-version.ts'
-import { traceOf } from './tracing.ts'
+import { placeOf } from './tracing.ts'
 
 /** Everything that a process offers; the doors (MCP, facade) show and run the same. */
 export interface Primitives {
@@ -152,6 +152,7 @@ function register(server: McpServer, tool: Tool, endpoint: McpEndpoint, call: Mc
   server.registerTool(contract.name, config, async (input, { mcpReq }): Promise<CallToolResult> => {
     const token = mcpReq._meta?.progressToken
     const stated = mcpReq._meta?.[versionMetaKey]
+    const place = placeOf(mcpReq._meta, call.traceId)
     const progress = async (done: number, total: number, message: string) => {
       if (token === undefined) return
       const params = { progressToken: token, progress: done, total, message }
@@ -164,9 +165,10 @@ function register(server: McpServer, tool: Tool, endpoint: McpEndpoint, call: Mc
         token: call.token,
         via: 'mcp',
         statedVersion: stated === undefined ? call.statedVersion : stated,
+        place,
         context: {
           signal: mcpReq.signal,
-          traceId: traceOf(mcpReq._meta, call.traceId),
+          traceId: place.traceId,
           ...(token === undefined ? {} : { progress }),
         },
       })

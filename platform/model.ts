@@ -10,6 +10,8 @@ import type { Metrics } from './metrics.ts'
 import { ModelRateLimits } from './model-rate-limits.ts'
 import { assertPriced, costNanoUsd, type Prices, type Usage } from './prices.ts'
 import { type BreakerVerdict, CircuitBreaker } from './resilience.ts'
+import { attribute, operation } from './trace-attributes.ts'
+import { type Attributes, inSpan } from './tracing.ts'
 
 export type ModelMode = 'standin' | 'live'
 export type Effort = 'low' | 'medium' | 'high'
@@ -86,7 +88,19 @@ export function createModel(config: ClaudeConfig, prices: Prices, metrics: Metri
   return {
     mode,
     turn: (request, signal) =>
-      breakerOf(breakers, request.model, metrics).run(() => once(request, signal)),
+      inSpan(
+        `chat ${request.model}`,
+        askedOf(request, mode),
+        async (span) => {
+          span?.content(() => promptOf(request))
+          const breaker = breakerOf(breakers, request.model, metrics)
+          const reply = await breaker.run(() => once(request, signal))
+          span?.set(answeredOf(reply))
+          span?.content(() => ({ [attribute.genAiOutput]: JSON.stringify(reply.content) }))
+          return reply
+        },
+        { kind: 'client' },
+      ),
   }
 
   async function once(request: TurnRequest, signal: AbortSignal): Promise<TurnReply> {
@@ -122,6 +136,31 @@ export function createModel(config: ClaudeConfig, prices: Prices, metrics: Metri
     } finally {
       metrics.claudeDuration.observe({ model, mode }, seconds())
     }
+  }
+}
+
+const askedOf = (request: TurnRequest, mode: ModelMode): Attributes => ({
+  [attribute.genAiOperation]: operation.chat,
+  [attribute.genAiProvider]: 'anthropic',
+  [attribute.genAiRequestModel]: request.model,
+  [attribute.genAiRequestTokensMax]: request.outputTokensMax,
+  [attribute.claudeMode]: mode,
+})
+
+const promptOf = ({ system, messages }: TurnRequest): Attributes => ({
+  [attribute.genAiSystem]: system,
+  [attribute.genAiInput]: JSON.stringify(messages),
+})
+
+const answeredOf = ({ stopReason, usage, costNanoUsd: cost }: TurnReply): Attributes => {
+  const written = usage.cacheWrite5mTokens + usage.cacheWrite1hTokens
+  return {
+    [attribute.genAiFinishReasons]: [stopReason],
+    [attribute.genAiInputTokens]: usage.inputTokens + usage.cacheReadTokens + written,
+    [attribute.genAiOutputTokens]: usage.outputTokens,
+    [attribute.genAiCacheReadTokens]: usage.cacheReadTokens,
+    [attribute.genAiCacheWriteTokens]: written,
+    [attribute.costNanoUsd]: cost,
   }
 }
 

@@ -13,6 +13,8 @@ import type { Spend } from './spent-tokens.ts'
 import type { CallContext, Tool, ToolContract } from './tool.ts'
 import type { CallRecord } from './tool-calls.ts'
 import { checkVersion, type Warning } from './tool-version.ts'
+import { attribute, operation } from './trace-attributes.ts'
+import { inSpan, type Span, type TracePlace } from './tracing.ts'
 import { inWork } from './work.ts'
 
 export interface ToolCall {
@@ -22,6 +24,8 @@ export interface ToolCall {
   readonly via: 'mcp' | 'facade'
   /** As the caller stated it; undefined when it did not. */
   readonly statedVersion: unknown
+  /** Where in a trace the caller stands; absent where that of the request around it is meant. */
+  readonly place?: TracePlace
   readonly context: Pick<CallContext, 'signal' | 'traceId' | 'progress'>
 }
 
@@ -40,7 +44,7 @@ export function createToolRunner(options: {
   readonly record: (call: CallRecord, cause?: unknown) => void
 }): RunTool {
   const { server, metrics, spend, record } = options
-  return async (call) => {
+  const run = async (call: ToolCall, span: Span | undefined) => {
     const { contract } = call.tool
     const startedMs = performance.now()
     const { traceId } = call.context
@@ -49,6 +53,7 @@ export function createToolRunner(options: {
     const told = (outcome: CallRecord['outcome'], code?: string, cause?: unknown) => {
       end()
       metrics.toolCalls.inc({ server, tool: contract.name, outcome })
+      span?.set({ [attribute.orderId]: orderOf(input, call.token).orderId })
       record({ ...describeCall(call, input, startedMs), outcome, code }, cause)
     }
     try {
@@ -73,13 +78,24 @@ export function createToolRunner(options: {
       throw error
     }
   }
+  return (call) => {
+    const { name } = call.tool.contract
+    const attributes = { [attribute.genAiOperation]: operation.tool, [attribute.genAiTool]: name }
+    const work = (span: Span | undefined) => run(call, span)
+    // By the facade it is a part of the HTTP request, whose span is there.
+    if (call.via === 'facade') return inSpan(`execute_tool ${name}`, attributes, work)
+    const asked = { [attribute.mcpMethod]: 'tools/call', ...attributes }
+    return inSpan(`tools/call ${name}`, asked, work, { kind: 'server', parent: call.place })
+  }
 }
 
 function describeCall(
-  { tool: { contract }, token, via, context }: ToolCall,
+  call: ToolCall,
   input: Record<string, unknown> | undefined,
   startedMs: number,
 ) {
+  const { tool, token, via, context } = call
+  const { contract } = tool
   return {
     kind: 'tool' as const,
     name: contract.name,

@@ -15,6 +15,7 @@ import { databaseFault } from './db.ts'
 import { AppError, invalid, named, policy, toWire, type WireError } from './errors.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
+import { traceRequests } from './trace-requests.ts'
 import { traceIdFrom } from './tracing.ts'
 
 const bodyBytesMax = 256 * 1024
@@ -74,6 +75,7 @@ export function createHttpProcess(options: {
       sendProblem(reply as FastifyReply, error, request.id, options.log)
     },
   })
+  traceRequests(app)
   // Nothing here takes text; without its parser such a body is answered 415.
   app.removeContentTypeParser('text/plain')
   // On the raw answer, because a hijacked reply (MCP, event streams) skips Fastify's own hooks.

@@ -19,6 +19,7 @@ import { readPrices } from './prices.ts'
 import type { RunningProcess } from './process.ts'
 import { createRateLimit } from './rate-limit.ts'
 import { createHttpProcess, drained } from './service.ts'
+import { startTracing } from './tracing.ts'
 import { assertNoBoundScopes, trustedIssuers } from './trusted-issuers.ts'
 
 export const toolServiceConfig = claudeConfig
@@ -60,6 +61,7 @@ export async function startToolService<C extends ToolServiceConfig>(
 ): Promise<RunningProcess> {
   const { name, config } = options
   const log = createLog(name, config.LOG_LEVEL)
+  const tracing = await startTracing(config, name, log)
   const metrics = createMetrics(name)
   const pool = createPool(
     config.DATABASE_URL,
@@ -106,6 +108,7 @@ export async function startToolService<C extends ToolServiceConfig>(
       await doors.stop()
       await http.app.close()
       await pool.end()
+      await tracing.stop()
       log.info('stopped')
     },
   }

@@ -9,6 +9,8 @@
 import { DBOS } from '@dbos-inc/dbos-sdk'
 import { fromWire, toWire, type WireError } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
+import { attribute } from '../../platform/trace-attributes.ts'
+import { currentPlace, inSpan, openSpan, type TracePlace } from '../../platform/tracing.ts'
 import type { WorkflowContext } from './seam.ts'
 
 const signalPollMs = 1_000
@@ -19,6 +21,8 @@ type Recorded<T> = { readonly value: T } | { readonly error: WireError }
 export function createContext(log: Log): WorkflowContext {
   const runId = DBOS.workflowID ?? ''
   let lost: { readonly error: unknown } | undefined
+  let isRecovered = false
+  let recovery: TracePlace | undefined
 
   const engine = async <T>(operation: () => Promise<T>): Promise<T> => {
     if (lost !== undefined) throw lost.error
@@ -30,12 +34,30 @@ export function createContext(log: Log): WorkflowContext {
     }
   }
 
+  /** Spans of a run that was taken up again are beneath one that links to the run's own. */
+  const recoveredAt = (): TracePlace | undefined => {
+    const original = currentPlace()
+    if (!isRecovered || original === undefined) return undefined
+    if (recovery === undefined) {
+      const span = openSpan('recover run', { [attribute.runId]: runId }, { links: [original] })
+      // At once: a process that dies again would take an open one along.
+      span?.end()
+      recovery = span?.place
+    }
+    return recovery
+  }
+
   const step = async <T>(name: string, run: () => Promise<T>): Promise<T> => {
+    let isReplayed = true
     const recorded = await engine(() =>
       DBOS.runStep(
+        // Not called where the step is on record: a replay makes no spans.
         async (): Promise<Recorded<T>> => {
+          isReplayed = false
           try {
-            return { value: await run() }
+            const attributes = { [attribute.step]: name, [attribute.runId]: runId }
+            const options = { parent: recoveredAt() }
+            return { value: await inSpan(`step ${name}`, attributes, run, options) }
           } catch (error) {
             log.error({ err: error, runId, step: name }, 'step threw')
             return { error: toWire(error) }
@@ -44,6 +66,7 @@ export function createContext(log: Log): WorkflowContext {
         { name },
       ),
     )
+    isRecovered ||= isReplayed
     if ('error' in recorded) throw fromWire(recorded.error)
     return recorded.value
   }

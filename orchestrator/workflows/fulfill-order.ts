@@ -86,6 +86,8 @@ export interface FlowInput {
   readonly round: number
   readonly request: OrderRequest
   readonly traceId: string
+  /** Whether spans of its trace are kept; absent where that was not known when it began. */
+  readonly isSampled?: boolean
   readonly acceptedAtMs: number
   readonly rules: RunRules
   /** Of a round that a person approved: it runs exactly that. */

@@ -6,6 +6,7 @@ import { databaseFault, type Pool } from '../../platform/db.ts'
 import { AppError, fromWire, named, policy, toWire, type WireError } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
 import { type RetryPolicy, withRetry } from '../../platform/resilience.ts'
+import { failSpan } from '../../platform/tracing.ts'
 import { inWork } from '../../platform/work.ts'
 import type { WorkflowContext } from '../engine/seam.ts'
 import { appendEvents, type NewEvent, readStepReport, type StepReport } from '../order-events.ts'
@@ -204,6 +205,7 @@ export class OrderRun {
       outcome = { ok: true, value }
     } catch (cause) {
       outcome = { ok: false, error: toWire(cause) }
+      failSpan(outcome.error.code)
     }
     const report: StepReport = {
       name,

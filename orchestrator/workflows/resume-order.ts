@@ -25,6 +25,8 @@ export interface ResumeInput {
   /** 1 for the first resume of a round. */
   readonly resume: number
   readonly traceId: string
+  /** Whether spans of its trace are kept; absent where that was not known when it began. */
+  readonly isSampled?: boolean
   readonly acceptedAtMs: number
   readonly patience: Patience
   readonly way:

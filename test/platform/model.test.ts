@@ -2,11 +2,15 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { fastify } from 'fastify'
 import { z } from 'zod'
+import { processConfig, readConfig } from '../../platform/config.ts'
+import { createLog } from '../../platform/log.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { createModel, type Model, type TurnRequest, toModelSchema } from '../../platform/model.ts'
 import { costNanoUsd, readPrices } from '../../platform/prices.ts'
+import { inTrace, newTraceId, startTracing } from '../../platform/tracing.ts'
 import { createClaudeStandin } from '../../standins/claude/app.ts'
 import { freePort } from '../support/free-port.ts'
+import { otlpReceiver } from '../support/otlp-receiver.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const prices = readPrices()
@@ -83,6 +87,52 @@ describe('a turn of Claude', () => {
     assert.equal(reply.content[0]?.type, 'thinking')
     assert.ok(reply.usage.outputTokens > 0)
     assert.equal(reply.costNanoUsd, costNanoUsd(prices, request.model, reply.usage))
+  })
+
+  for (const [asked, kept] of [
+    ['false', []],
+    ['true', ['gen_ai.input.messages', 'gen_ai.output.messages', 'gen_ai.system_instructions']],
+  ] as const) {
+    it(`is a span with its usage, and its words only if TRACE_CONTENT: ${asked}`, async () => {
+      await using receiver = await otlpReceiver()
+      const env = { PORT: '1', OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, TRACE_CONTENT: asked }
+      const config = readConfig(processConfig, env)
+      const tracing = await startTracing(config, 'test', createLog('test', 'silent'))
+      const { usage, costNanoUsd: cost } = await inTrace({ traceId: newTraceId() }, () =>
+        model.turn(request, never),
+      )
+      await tracing.stop()
+
+      const [span, ...more] = receiver.spans
+      assert.deepEqual(more, [])
+      assert.partialDeepStrictEqual(span, { name: 'chat claude-haiku-5-5', kind: 3, status: 0 })
+      const said = Object.keys(span?.attributes ?? {})
+      assert.deepEqual(said.filter((name) => /messages|instructions/.test(name)).sort(), kept)
+      assert.equal(receiver.bodies.join().includes('Judge orders'), asked === 'true')
+      assert.partialDeepStrictEqual(span?.attributes, {
+        'gen_ai.operation.name': 'chat',
+        'gen_ai.provider.name': 'anthropic',
+        'gen_ai.request.model': 'claude-haiku-5-5',
+        'gen_ai.response.finish_reasons': ['tool_use'],
+        'gen_ai.usage.output_tokens': usage.outputTokens,
+        'gen_ai.usage.cache_read.input_tokens': usage.cacheReadTokens,
+        'baton.cost_nano_usd': cost,
+      })
+    })
+  }
+
+  it('is a span that failed, by the code of why', async () => {
+    await using receiver = await otlpReceiver()
+    const env = { PORT: '1', OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url }
+    const config = readConfig(processConfig, env)
+    const tracing = await startTracing(config, 'test', createLog('test', 'silent'))
+    await setFault({ kind: 'status', status: 529, times: 1 })
+    const turn = inTrace({ traceId: newTraceId() }, () => model.turn(request, never))
+    await assert.rejects(turn, { code: 'model_overloaded' })
+    await tracing.stop()
+
+    const [span] = receiver.spans
+    assert.deepEqual([span?.status, span?.attributes['error.type']], [2, 'model_overloaded'])
   })
 
   it('rests a model that fails again and again, tries once, and goes on', async () => {
