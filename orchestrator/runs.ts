@@ -4,7 +4,7 @@ import { toWire } from '../platform/errors.ts'
 import { attribute } from '../platform/trace-attributes.ts'
 import { inSpan, inTrace, linksFrom, placeIn, type Span, spanIdOf } from '../platform/tracing.ts'
 import { inWork } from '../platform/work.ts'
-import type { Engine } from './engine/seam.ts'
+import type { Engine, WorkflowContext } from './engine/seam.ts'
 import type { Flights } from './flights.ts'
 import { findStepReport } from './order-events.ts'
 import type { OrderRow } from './order-store.ts'
@@ -30,23 +30,19 @@ export interface RunStartDeps {
 
 type Traced = Pick<FlowInput, 'traceId' | 'isSampled'>
 
+/** A run's work: its log lines say so, and its spans are beneath the run's own. */
+const inRun = <T>({ runId }: WorkflowContext, input: FlowInput | ResumeInput, work: () => T): T =>
+  inTrace(placeOfRun(runId, input), () => inWork(workOf(input), work))
+
 /** Makes the runs of orders known to the engine: the flow itself, and runs that a person asks for. */
 export function registerRuns(engine: Engine, flights: Flights, deps: FlowDeps): void {
   const fulfill = createFulfillOrder(deps)
   engine.register<FlowInput>(fulfillOrderName, (context, input) =>
-    inWork(workOf(input), () =>
-      inTrace(placeOfRun(context.runId, input), () =>
-        flights.during((leave) => fulfill(context, input, leave)),
-      ),
-    ),
+    inRun(context, input, () => flights.during((leave) => fulfill(context, input, leave))),
   )
   const resume = createResumeOrder(deps)
   engine.register<ResumeInput>(resumeOrderName, (context, input) =>
-    inWork(workOf(input), () =>
-      inTrace(placeOfRun(context.runId, input), () =>
-        flights.during((leave) => resume(context, input, leave)),
-      ),
-    ),
+    inRun(context, input, () => flights.during((leave) => resume(context, input, leave))),
   )
 }
 

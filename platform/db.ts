@@ -3,7 +3,7 @@ import pg from 'pg'
 import { unavailable } from './errors.ts'
 import type { Log } from './log.ts'
 import { endSql, openSql } from './sql-span.ts'
-import { bound } from './tracing.ts'
+import { bound, outsideTrace } from './tracing.ts'
 import { outsideWork } from './work.ts'
 
 export type Pool = pg.Pool
@@ -119,7 +119,7 @@ export function createPool(
   })
   // Whoever's query opened the connection, its failure is not that order's.
   const warn = (error: Error, message: string) =>
-    outsideWork(() => log.warn({ err: error }, message))
+    outsideTrace(() => outsideWork(() => log.warn({ err: error }, message)))
   pool.on('error', (error) => warn(error, 'idle database connection failed'))
   pool.on('connect', (client) => {
     client.on('error', (error) => warn(error, 'database connection failed'))

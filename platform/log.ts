@@ -61,11 +61,10 @@ export function createLog(service: string, level: string, destination?: Destinat
     level,
     base: { service },
     serializers: { err: (error: unknown) => loggable(error) },
-    // Pino adds the fields of the line to this object, so it must be one of its own. What a line says
-    // of itself wins over it.
+    // Pino adds the fields of the line to this object, so it must be one of its own.
     mixin: () => {
       const traceId = currentTraceId()
-      return { ...(traceId === undefined ? {} : { traceId }), ...currentWork() }
+      return { ...(traceId !== undefined && { traceId }), ...currentWork() }
     },
     formatters: {
       level: (label: string) => ({ level: label }),

@@ -90,12 +90,10 @@ export function createToolRunner(options: {
 }
 
 function describeCall(
-  call: ToolCall,
+  { tool: { contract }, token, via, context }: ToolCall,
   input: Record<string, unknown> | undefined,
   startedMs: number,
 ) {
-  const { tool, token, via, context } = call
-  const { contract } = tool
   return {
     kind: 'tool' as const,
     name: contract.name,

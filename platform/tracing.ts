@@ -88,6 +88,11 @@ export function inTrace<T>(place: TracePlace, work: () => T): T {
   return here.run(place, work)
 }
 
+/** Runs `work` as part of no trace. */
+export function outsideTrace<T>(work: () => T): T {
+  return here.exit(work)
+}
+
 /** The place at hand if it is in this trace; else the trace alone. */
 export function placeIn(traceId: string): TracePlace {
   const place = here.getStore()
