@@ -8,6 +8,7 @@
  *
  * Prints the median of the pairs' ratios and the middle 95 % of its bootstrap. Run it alone.
  */
+import { once } from 'node:events'
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -29,7 +30,7 @@ type Name = keyof typeof portOffsets
 const sink = createServer((request, response) => {
   request.resume().once('end', () => response.writeHead(200).end('{}'))
 })
-sink.listen(0, '127.0.0.1')
+await once(sink.listen(0, '127.0.0.1'), 'listening')
 const sinkUrl = `http://127.0.0.1:${(sink.address() as AddressInfo).port}`
 const traced = {
   OTEL_EXPORTER_OTLP_ENDPOINT: sinkUrl,
