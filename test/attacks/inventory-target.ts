@@ -1,9 +1,6 @@
 /** The inventory service as an attacker meets it, and a look at what it holds. */
-import { readConfig } from '../../platform/config.ts'
-import { inventoryConfig, startInventory } from '../../services/inventory/service.ts'
-import { createClaudeStandin } from '../../standins/claude/app.ts'
-import { type TestDatabase, testDatabase } from '../support/database.ts'
-import { freePort } from '../support/free-port.ts'
+import type { TestDatabase } from '../support/database.ts'
+import { startInventoryService } from '../support/inventory-service.ts'
 import { postToolCall } from '../support/mcp-request.ts'
 import { type Forger, startForger } from './forger.ts'
 
@@ -19,18 +16,10 @@ export interface InventoryTarget extends AsyncDisposable {
 }
 
 export async function startInventoryTarget(): Promise<InventoryTarget> {
-  const db = await testDatabase()
-  const forger = await startForger()
-  const claude = createClaudeStandin()
-  const port = await freePort()
-  const url = `http://127.0.0.1:${port}`
-  const env = {
-    ...{ PORT: String(port), LOG_LEVEL: 'silent', DATABASE_URL: db.url, RESOURCE_URL: url },
-    ...{ ISSUER_URL: forger.url, SEED_DEMO: 'true', CLAUDE_MODE: 'standin' },
-    CLAUDE_URL: await claude.listen({ host: '127.0.0.1', port: 0 }),
-    DRAIN_ACCEPT_MS: '0',
-  }
-  const service = await startInventory(readConfig(inventoryConfig, env))
+  await using undo = new AsyncDisposableStack()
+  const forger = undo.use(await startForger())
+  const { url, port, db } = undo.use(await startInventoryService(forger.url))
+  const running = undo.move()
   return {
     ...{ url, port, db, forger },
     state: async () => {
@@ -48,11 +37,6 @@ export async function startInventoryTarget(): Promise<InventoryTarget> {
         },
         body: JSON.stringify(input),
       }),
-    [Symbol.asyncDispose]: async () => {
-      await service.stop()
-      await claude.close()
-      await forger[Symbol.asyncDispose]()
-      await db[Symbol.asyncDispose]()
-    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
   }
 }

@@ -1,50 +1,28 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
-import { readConfig } from '../../../platform/config.ts'
 import type { OpenApiDocument } from '../../../platform/openapi.ts'
-import type { RunningProcess } from '../../../platform/process.ts'
-import { inventoryConfig, startInventory } from '../../../services/inventory/service.ts'
-import { createClaudeStandin } from '../../../standins/claude/app.ts'
-import { testDatabase } from '../../support/database.ts'
-import { freePort } from '../../support/free-port.ts'
+import { type InventoryService, startInventoryService } from '../../support/inventory-service.ts'
 import { type ApiCheck, assertValidOpenApi, checkAgainst } from '../../support/openapi-check.ts'
 import { type TestIssuer, testIssuer } from '../../support/test-issuer.ts'
 
 describe('/openapi.json of the inventory service', () => {
-  let db: Awaited<ReturnType<typeof testDatabase>>
   let issuer: TestIssuer
-  const claude = createClaudeStandin()
-  let service: RunningProcess
+  let service: InventoryService
   let origin: string
   let document: OpenApiDocument
   let api: ApiCheck
 
   before(async () => {
-    db = await testDatabase()
     issuer = await testIssuer()
-    const port = await freePort()
-    origin = `http://127.0.0.1:${port}`
-    const env = {
-      PORT: String(port),
-      LOG_LEVEL: 'silent',
-      DATABASE_URL: db.url,
-      ISSUER_URL: issuer.url,
-      RESOURCE_URL: origin,
-      SEED_DEMO: 'true',
-      CLAUDE_MODE: 'standin',
-      CLAUDE_URL: await claude.listen({ host: '127.0.0.1', port: 0 }),
-      MODEL_ATTEMPTS_MAX: '1',
-    }
-    service = await startInventory(readConfig(inventoryConfig, env))
+    service = await startInventoryService(issuer.url)
+    origin = service.url
     document = (await (await fetch(`${origin}/openapi.json`)).json()) as OpenApiDocument
     api = checkAgainst(document)
   })
   after(async () => {
-    await service.stop()
-    await claude.close()
+    await service[Symbol.asyncDispose]()
     await issuer[Symbol.asyncDispose]()
-    await db[Symbol.asyncDispose]()
   })
 
   /** Asks for real, and checks the answer against the document. */
