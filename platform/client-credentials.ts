@@ -123,7 +123,7 @@ async function requestToken(
       redirect: 'error',
       signal: AbortSignal.timeout(timeoutMs),
     })
-    const text = await readLimited(response, answerBytesMax)
+    const text = (await readLimited(response, answerBytesMax)).toString('utf8')
     if (response.status === 400 || response.status === 401) throw clientRefused(options, text)
     if (!response.ok) throw new Error(`The token endpoint answered ${response.status}`)
     return tokenAnswer.parse(JSON.parse(text))

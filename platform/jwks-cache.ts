@@ -115,7 +115,9 @@ export class JwksCache {
         await response.body?.cancel()
         throw new Error(`The issuer answered ${response.status}`)
       }
-      this.#keys = keySet.parse(JSON.parse(await readLimited(response, bytesMax)))
+      this.#keys = keySet.parse(
+        JSON.parse((await readLimited(response, bytesMax)).toString('utf8')),
+      )
       this.#fetchedAtMs = startedAtMs
       this.#failure = undefined
     } catch (cause) {

@@ -28,6 +28,7 @@ import type { Metrics } from './metrics.ts'
 import { findResource, uriOf } from './resource.ts'
 import type { CallContext } from './tool.ts'
 import type { CallRecord } from './tool-calls.ts'
+import { versionHeader } from './tool-version.ts'
 
 export interface McpCall {
   readonly token: VerifiedToken
@@ -44,7 +45,6 @@ export interface McpDoorOptions {
   readonly record: (call: CallRecord) => void
   readonly metrics: Metrics
   readonly metadataUrl: string
-  readonly versionHeader: string
 }
 
 /** What `mountMcpHandler` asks for every request. */
@@ -64,7 +64,7 @@ export function createMcpDoor(options: McpDoorOptions) {
       await assertMayWatch(primitives, message, {
         ...{ clientId, scopes, signal, traceId: request.id },
       })
-      return authInfoOf(token, message, request, options.versionHeader)
+      return authInfoOf(token, message, request)
     } catch (cause) {
       const error = named(databaseFault(cause))
       if (token !== undefined) tellRefusal(options, asked, token, error, request.id)
@@ -125,12 +125,7 @@ const otherSpelling = (uri: string) =>
     next: `Watch ${uri}`,
   })
 
-function authInfoOf(
-  token: VerifiedToken,
-  message: Message,
-  request: FastifyRequest,
-  versionHeader: string,
-): AuthInfo {
+function authInfoOf(token: VerifiedToken, message: Message, request: FastifyRequest): AuthInfo {
   const stated = request.headers[versionHeader]
   const call: McpCall = {
     token,

@@ -3,10 +3,14 @@ import type { Server } from '@modelcontextprotocol/server'
 import type { z } from 'zod'
 import { assertBound } from './authority.ts'
 import { databaseFault } from './db.ts'
-import { invalid, missing, named } from './errors.ts'
+import { missing, named } from './errors.ts'
 import { protocolError, type RegisterDeps, teller } from './mcp-resources.ts'
-import type { Prompt, PromptContract, PromptText } from './prompt.ts'
+import type { Prompt, PromptText } from './prompt.ts'
+import { readArguments } from './read-arguments.ts'
 import { placeOf } from './tracing.ts'
+import { isUuid } from './uuid.ts'
+
+const giveThose = 'Give those that prompts/list names.'
 
 /** Shows `prompts`, in their order, to one caller. */
 export function registerPrompts(
@@ -26,14 +30,9 @@ export function registerPrompts(
     const { contract } = prompt
     const orderId = params.arguments?.orderId
     const traced = { ...deps, traceId: placeOf(mcpReq._meta, deps.traceId).traceId }
-    const told = teller(
-      traced,
-      'prompt',
-      contract.name,
-      uuid.test(orderId ?? '') ? orderId : undefined,
-    )
+    const told = teller(traced, 'prompt', contract.name, isUuid(orderId) ? orderId : undefined)
     try {
-      const input = readInput(contract, params.arguments)
+      const input = readArguments(contract, params.arguments, giveThose) as Record<string, string>
       assertBound(deps.token, contract, input.orderId)
       const { clientId, scopes } = deps.token
       const context = { signal: mcpReq.signal, traceId: traced.traceId, clientId, scopes }
@@ -47,8 +46,6 @@ export function registerPrompts(
     }
   })
 }
-
-const uuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i
 
 /** The facts come last and as JSON: they hold words of customers, which are no instructions. */
 const messagesOf = ({ task, facts }: PromptText) => [
@@ -71,16 +68,6 @@ const argumentsOf = ({ shape }: z.ZodObject) =>
       required: !safeParse(undefined).success,
     }
   })
-
-function readInput({ name, input }: PromptContract, given: unknown): Record<string, string> {
-  const parsed = input.safeParse(given ?? {})
-  if (parsed.success) return parsed.data as Record<string, string>
-  const [issue] = parsed.error.issues
-  const where = issue === undefined ? '' : `${issue.path.map(String).join('.')}: ${issue.message}`
-  throw invalid('invalid_arguments', `The arguments of ${name} are not valid: ${where}`, {
-    next: 'Give those that prompts/list names.',
-  })
-}
 
 const noSuchPrompt = () =>
   missing('no_such_prompt', 'There is no such prompt', { next: 'Use a name of prompts/list.' })

@@ -27,7 +27,7 @@ import type { Resource } from './resource.ts'
 import type { RunTool } from './run-tool.ts'
 import type { Tool } from './tool.ts'
 import type { CallRecord } from './tool-calls.ts'
-import { versionHeader, versionMetaKey } from './tool-version.ts'
+import { versionMetaKey } from './tool-version.ts'
 import { placeOf } from './tracing.ts'
 
 /** Everything that a process offers; the doors (MCP, facade) show and run the same. */
@@ -62,7 +62,7 @@ export function mountMcp(app: FastifyInstance, endpoint: McpEndpoint): MountedMc
   const mounted = mountMcpHandler(app, {
     resourceUrl,
     authorize: createMcpDoor({
-      ...{ primitives, identify, record, metrics, metadataUrl, versionHeader },
+      ...{ primitives, identify, record, metrics, metadataUrl },
     }),
     createServer: ({ authInfo, era }) => createServer(endpoint, callOf(authInfo), era),
     ...(bus === undefined ? {} : { bus }),

@@ -2,8 +2,8 @@
  * Arguments as logs and operators may see them: shapes, numbers and ids, not words. A text is hidden
  * unless it is a UUID or its contract says that the field is plain.
  */
+import { isUuid } from './uuid.ts'
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const depthMax = 6
 const entriesMax = 20
 const plainCharactersMax = 64
@@ -34,7 +34,7 @@ function redact(value: unknown, plain: Set<string>, isPlain: boolean, depth: num
 }
 
 function redactText(text: string, isPlain: boolean): string {
-  if (uuid.test(text)) return text
+  if (isUuid(text)) return text
   if (isPlain && /^[\x20-\x7e]*$/.test(text)) return text.slice(0, plainCharactersMax)
   return `[text ${text.length}]`
 }

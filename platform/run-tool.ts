@@ -5,9 +5,10 @@
 import type { VerifiedToken } from './access-tokens.ts'
 import { assertBound, assertScope } from './authority.ts'
 import { databaseFault } from './db.ts'
-import { AppError, invalid, named } from './errors.ts'
+import { AppError, named } from './errors.ts'
 import { isAccessCode } from './metric-labels.ts'
 import type { Metrics } from './metrics.ts'
+import { readArguments } from './read-arguments.ts'
 import { redactArguments } from './redact.ts'
 import type { Spend } from './spent-tokens.ts'
 import type { CallContext, Tool, ToolContract } from './tool.ts'
@@ -16,6 +17,8 @@ import { checkVersion, type Warning } from './tool-version.ts'
 import { attribute, operation } from './trace-attributes.ts'
 import { inSpan, type Span, type TracePlace } from './tracing.ts'
 import { inWork } from './work.ts'
+
+const correctThem = 'Correct them by the inputSchema of tools/list.'
 
 export interface ToolCall {
   readonly tool: Tool
@@ -59,7 +62,7 @@ export function createToolRunner(options: {
     try {
       assertScope(call.token, contract)
       const warnings = checkVersion(contract, call.statedVersion)
-      const parsed = readInput(contract, call.input)
+      const parsed = readArguments(contract, call.input, correctThem)
       input = parsed
       assertBound(call.token, contract, parsed.orderId)
       if (contract.bound === 'order' && !contract.annotations.readOnlyHint) await spend(call.token)
@@ -114,16 +117,6 @@ function orderOf(
 ): { orderId?: string } {
   const orderId = typeof input?.orderId === 'string' ? input.orderId : token.orderId
   return orderId === undefined ? {} : { orderId }
-}
-
-function readInput(contract: ToolContract, input: unknown): Record<string, unknown> {
-  const parsed = contract.input.safeParse(input ?? {})
-  if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  const where = issue === undefined ? '' : `${issue.path.map(String).join('.')}: ${issue.message}`
-  throw invalid('invalid_arguments', `The arguments of ${contract.name} are not valid: ${where}`, {
-    next: 'Correct them by the inputSchema of tools/list.',
-  })
 }
 
 function readOutput(contract: ToolContract, output: object): object {

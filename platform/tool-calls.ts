@@ -6,12 +6,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { databaseFault, isDatabaseError, type Pool } from './db.ts'
 import { type ErrorKind, policy } from './errors.ts'
 import type { Log } from './log.ts'
+import { isUuid } from './uuid.ts'
 
 const flushMs = 500
 const batchMax = 500
 /** Rows that wait while the database is away; beyond that the oldest are only log lines. */
 const waitingMax = 10_000
-const uuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i
 
 export interface CallRecord {
   readonly kind: 'tool' | 'resource' | 'prompt'
@@ -56,11 +56,11 @@ export class ToolCallLog {
 
   /** `cause` is logged where somebody must look into it, and never stored: it may hold anything. */
   record(call: CallRecord, cause?: unknown): void {
-    const { outcome, orderId = '' } = call
+    const { outcome, orderId } = call
     const level = outcome === 'ok' ? 'info' : policy[outcome].level
     const ours = outcome === 'internal' || outcome === 'unavailable'
     this.#log[level](ours ? { ...call, err: cause } : call, 'call')
-    const row = { ...call, orderId: uuid.test(orderId) ? orderId : undefined }
+    const row = { ...call, orderId: isUuid(orderId) ? orderId : undefined }
     this.#waiting.push({ ...row, calledAt: new Date().toISOString() })
     if (this.#waiting.length <= waitingMax) return
     this.#waiting.shift()

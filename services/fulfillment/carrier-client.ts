@@ -5,6 +5,7 @@
  */
 import type { z } from 'zod'
 import { AppError, unavailable } from '../../platform/errors.ts'
+import { readLimited } from '../../platform/limited-body.ts'
 import {
   type BreakerState,
   CircuitBreaker,
@@ -163,21 +164,10 @@ async function exchange(
   try {
     const response = await fetch(url, init)
     const { status, headers } = response
-    return { status, headers, bytes: await readBody(response) }
+    return { status, headers, bytes: await readLimited(response, answerBytesMax) }
   } catch (cause) {
     throw carrierSilent(cause)
   }
-}
-
-async function readBody(response: Response): Promise<Buffer> {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength
-    if (bytes > answerBytesMax) throw new Error(`more than ${answerBytesMax} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }
 
 function parseJson(bytes: Buffer): unknown {
